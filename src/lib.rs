@@ -1,0 +1,6 @@
+//! seewhen
+
+pub mod clip;
+pub mod config;
+pub mod model;
+pub mod watch;

@@ -1,0 +1,268 @@
+//! The vocabulary: cameras, frames, labels, probabilities, events.
+//!
+//! Everything that travels between stages is defined here and nowhere else. The types do no
+//! I/O, read no clock, and are not `Serialize`: what users see is written by `publish::payload`
+//! and by the command line, so the inside can change without breaking a topic.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a text cannot be an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{found:?} cannot be an id: use 1 to 64 letters, digits, '-' or '_' (ids become MQTT topic levels)"
+)]
+pub struct BadId {
+    found: String,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks and takes a name: 1 to 64 of `A-Z a-z 0-9 - _`.
+            pub fn try_new(text: &str) -> Result<Self, BadId> {
+                let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+                if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(BadId { found: text.to_owned() })
+                }
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+id!(
+    /// One node: one running seewhen, the first level below the topic prefix.
+    NodeId
+);
+id!(
+    /// One camera.
+    ///
+    /// Ids of different kinds do not mix:
+    /// ```compile_fail
+    /// use seewhen::model::{CameraId, WatchId};
+    /// let camera: CameraId = WatchId::try_new("porch").unwrap();
+    /// ```
+    CameraId
+);
+id!(
+    /// One watch: labels scored together on the same frames.
+    WatchId
+);
+id!(
+    /// One label of a watch.
+    LabelId
+);
+
+/// A point in time for logic: monotonic, since an arbitrary start. With
+/// `--as-fast-as-possible` it is the media's own time, so rules behave as they would live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Moment(pub Duration);
+
+impl Moment {
+    /// Time since `earlier`; zero when `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A point in time for payloads: seconds since the Unix epoch, UTC (or since the start of the
+/// file with `--as-fast-as-possible`).
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
+pub struct WallTime(pub f64);
+
+/// When a frame was captured, on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Captured {
+    pub at: Moment,
+    pub time: WallTime,
+}
+
+/// A part of the picture, in fractions of its width and height, from the top left corner.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Region {
+    pub x: f64,
+    pub y: f64,
+    pub width: f64,
+    pub height: f64,
+}
+
+/// How a picture that is not square meets the encoder's square input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fit {
+    /// Shortest side to the input size, then the centre (CLIP's own).
+    #[default]
+    Crop,
+    /// Longest side to the input size, the rest filled with the bundle's fill colour.
+    Pad,
+    /// Both sides to the input size.
+    Stretch,
+}
+
+/// Which part of a camera's picture is analysed, and how it is made square.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct View {
+    pub region: Option<Region>,
+    pub fit: Fit,
+}
+
+/// 8-bit RGB pixels, rows top to bottom without padding: `rgb.len() == width * height * 3`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    pub width: u32,
+    pub height: u32,
+    pub rgb: Vec<u8>,
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Picture({}x{})", self.width, self.height)
+    }
+}
+
+/// One sampled frame of one camera.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    pub camera: CameraId,
+    pub captured: Captured,
+    pub view: View,
+    pub picture: Picture,
+}
+
+/// A unit-length vector in the space that pictures and prompts share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding(pub Vec<f32>);
+
+/// A probability, 0 to 1.
+pub type Probability = f32;
+
+/// What one watch says of one frame: the probability of each of its labels, in the watch's order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WatchScore {
+    pub watch: WatchId,
+    pub probabilities: Vec<(LabelId, Probability)>,
+}
+
+/// State of one label on one camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabelState {
+    On,
+    Off,
+}
+
+/// Where in its stay an event message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    Start,
+    Update,
+    End,
+}
+
+/// Which label of which watch on which camera.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LabelKey {
+    pub camera: CameraId,
+    pub watch: WatchId,
+    pub label: LabelId,
+}
+
+/// One message about one stay of a label above its threshold. All messages of a stay share `id`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub id: Arc<str>,
+    pub kind: EventKind,
+    pub key: LabelKey,
+    /// First frame at or above the threshold (the start of the hold).
+    pub start_time: WallTime,
+    /// Last frame in which the label had not cleared; `None` while the event is open.
+    pub end_time: Option<WallTime>,
+    /// The frame that caused this message.
+    pub frame_time: WallTime,
+    /// Probability in that frame.
+    pub probability: Probability,
+    /// Highest probability of the stay so far.
+    pub top_probability: Probability,
+    pub threshold: Probability,
+    /// All labels of the watch in that frame.
+    pub probabilities: BTreeMap<LabelId, Probability>,
+    pub model: Arc<str>,
+}
+
+/// Where a camera stands in its life. The words are those of `P/<camera>/status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CameraState {
+    Connecting,
+    Running,
+    Stalled,
+    Retrying,
+    Failed,
+}
+
+impl CameraState {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Running => "running",
+            Self::Stalled => "stalled",
+            Self::Retrying => "retrying",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A change in a camera's life, told by its capture thread.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CameraChange {
+    pub camera: CameraId,
+    pub state: CameraState,
+    /// Why, in words; empty when there is nothing to explain.
+    pub reason: String,
+    /// How many attempts to open the source have been made since it last ran well.
+    pub attempt: u32,
+    pub captured: Captured,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_take_topic_levels_only() {
+        for good in ["porch", "Cam-1", "a_b", &"x".repeat(64)] {
+            assert_eq!(CameraId::try_new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "a/b", "a+", "#", "ü", &"x".repeat(65)] {
+            assert!(CameraId::try_new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn time_never_runs_backwards() {
+        let (a, b) = (Moment(Duration::from_secs(1)), Moment(Duration::from_secs(3)));
+        assert_eq!(b.since(a), Duration::from_secs(2));
+        assert_eq!(a.since(b), Duration::ZERO);
+    }
+}

@@ -1,0 +1,105 @@
+//! Compiled watches: what the configuration asks for, with the prompts turned into embeddings.
+//!
+//! A [`WatchSet`] is built completely before it is swapped in (start, reload). A batch takes one
+//! snapshot and carries it along, so scoring and alerting never use different rules. Pure: no
+//! I/O, no clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ndarray::Array2;
+
+use crate::model::{CameraId, Captured, LabelId, Probability, WatchId, WatchScore};
+
+/// When a label fires and when it ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelRule {
+    /// Fires at or above.
+    pub threshold: Probability,
+    /// Ends below (hysteresis); at most `threshold`.
+    pub clear: Probability,
+    /// Must stay at or above `threshold` this long first.
+    pub hold: Duration,
+    /// After an event has ended, none starts for this long.
+    pub cooldown: Duration,
+    /// While an event is open, an `update` at most this often; zero for none.
+    pub update_every: Duration,
+}
+
+/// One label: without a rule it is background, which takes probability and never fires.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Label {
+    pub id: LabelId,
+    pub rule: Option<LabelRule>,
+}
+
+/// How cosines become probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ScoreKind {
+    /// CLIP: softmax of `logit_scale * cosine` over the watch's labels.
+    #[default]
+    Softmax,
+    /// SigLIP: each label on its own, `sigmoid(logit_scale * cosine + logit_bias)`.
+    Sigmoid,
+}
+
+/// One watch, ready to score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watch {
+    pub id: WatchId,
+    pub cameras: Vec<CameraId>,
+    pub labels: Vec<Label>,
+    pub score: ScoreKind,
+    /// Unit-length label embeddings, shape `[labels, dim]`, rows in the order of `labels`.
+    pub matrix: Array2<f32>,
+    /// `P/<camera>/<watch>/probabilities` goes out at most this often, trips apart.
+    pub publish_every: Duration,
+}
+
+/// What the rules need to know of a camera.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WatchedCamera {
+    pub id: CameraId,
+    /// A label that nobody has looked at for this long is not on any more.
+    pub stale_after: Duration,
+}
+
+/// All watches of a configuration, swapped as one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WatchSet {
+    pub cameras: Vec<WatchedCamera>,
+    pub watches: Vec<Watch>,
+    pub logit_scale: f32,
+    pub logit_bias: f32,
+    /// Name of the bundle, as payloads show it.
+    pub model: Arc<str>,
+}
+
+impl WatchSet {
+    /// The watches that look at `camera`.
+    pub fn for_camera<'a>(&'a self, camera: &'a CameraId) -> impl Iterator<Item = &'a Watch> + 'a {
+        self.watches.iter().filter(move |watch| watch.cameras.contains(camera))
+    }
+
+    /// The watch with this id.
+    pub fn watch(&self, id: &WatchId) -> Option<&Watch> {
+        self.watches.iter().find(|watch| watch.id == *id)
+    }
+}
+
+impl WatchScore {
+    /// The probabilities by label, for payloads.
+    pub fn by_label(&self) -> BTreeMap<LabelId, Probability> {
+        self.probabilities.iter().cloned().collect()
+    }
+}
+
+/// One analysed frame: what every watch of its camera says, with the rules it was scored under.
+#[derive(Debug, Clone)]
+pub struct Scored {
+    pub camera: CameraId,
+    pub captured: Captured,
+    pub scores: Vec<WatchScore>,
+    pub rules: Arc<WatchSet>,
+}
