@@ -1,6 +1,11 @@
 //! seewhen
-
+pub mod alert;
+pub mod backoff;
 pub mod clip;
+pub mod clock;
 pub mod config;
+pub mod mailbox;
 pub mod model;
+pub mod status;
+pub mod stop;
 pub mod watch;

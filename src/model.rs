@@ -218,7 +218,8 @@ pub enum CameraState {
     Running,
     Stalled,
     Retrying,
-    Failed,
+    /// Ended as asked: the end of a file that does not loop.
+    Disabled,
 }
 
 impl CameraState {
@@ -228,7 +229,7 @@ impl CameraState {
             Self::Running => "running",
             Self::Stalled => "stalled",
             Self::Retrying => "retrying",
-            Self::Failed => "failed",
+            Self::Disabled => "disabled",
         }
     }
 }
@@ -243,6 +244,13 @@ pub struct CameraChange {
     /// How many attempts to open the source have been made since it last ran well.
     pub attempt: u32,
     pub captured: Captured,
+}
+
+impl CameraChange {
+    /// Whether frames are flowing.
+    pub fn available(&self) -> bool {
+        self.state == CameraState::Running
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use ndarray::Array2;
 
-use crate::model::{CameraId, Captured, LabelId, Probability, WatchId, WatchScore};
+use crate::model::{
+    CameraChange, CameraId, Captured, Event, LabelId, LabelKey, Probability, WallTime, WatchId,
+    WatchScore,
+};
 
 /// When a label fires and when it ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,18 +77,37 @@ pub struct WatchSet {
     pub logit_bias: f32,
     /// Name of the bundle, as payloads show it.
     pub model: Arc<str>,
+    /// Counts the sets of one run; a later one replaces an earlier one.
+    pub revision: u64,
 }
 
 impl WatchSet {
     /// The watches that look at `camera`.
-    pub fn for_camera<'a>(&'a self, camera: &'a CameraId) -> impl Iterator<Item = &'a Watch> + 'a {
+    pub fn for_camera(&self, camera: &CameraId) -> impl Iterator<Item = &Watch> {
         self.watches.iter().filter(move |watch| watch.cameras.contains(camera))
     }
 
-    /// The watch with this id.
-    pub fn watch(&self, id: &WatchId) -> Option<&Watch> {
-        self.watches.iter().find(|watch| watch.id == *id)
+    /// The rule of a label, when it exists, looks at this camera and is not background.
+    pub fn rule(&self, key: &LabelKey) -> Option<&LabelRule> {
+        let looks = |watch: &&Watch| watch.id == key.watch && watch.cameras.contains(&key.camera);
+        let watch = self.watches.iter().find(looks)?;
+        watch.labels.iter().find(|label| label.id == key.label)?.rule.as_ref()
     }
+
+    /// Every label that can fire, on every camera it looks at.
+    pub fn keys(&self) -> impl Iterator<Item = LabelKey> + '_ {
+        self.watches.iter().flat_map(|watch| {
+            let fires = watch.labels.iter().filter(|label| label.rule.is_some());
+            fires.flat_map(|label| {
+                watch.cameras.iter().map(|camera| LabelKey {
+                    camera: camera.clone(),
+                    watch: watch.id.clone(),
+                    label: label.id.clone(),
+                })
+            })
+        })
+    }
+
 }
 
 impl WatchScore {
@@ -93,6 +115,29 @@ impl WatchScore {
     pub fn by_label(&self) -> BTreeMap<LabelId, Probability> {
         self.probabilities.iter().cloned().collect()
     }
+}
+
+/// What reaches the alert stage.
+#[derive(Debug, Clone)]
+pub enum Observation {
+    Scored(Scored),
+    Camera(CameraChange),
+}
+
+/// What leaves the alert stage, for whoever tells the user.
+#[derive(Debug, Clone)]
+pub enum Notice {
+    /// These watches hold from now on.
+    Watching(Arc<WatchSet>),
+    Camera(CameraChange),
+    Probabilities {
+        camera: CameraId,
+        watch: WatchId,
+        time: WallTime,
+        probabilities: Vec<(LabelId, Probability)>,
+        model: Arc<str>,
+    },
+    Event(Event),
 }
 
 /// One analysed frame: what every watch of its camera says, with the rules it was scored under.

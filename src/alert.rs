@@ -1,0 +1,139 @@
+//! From scores to notices: the stage around the rules.
+//!
+//! Owns the [`Rules`]. Ends when its input closes, after it has ended every open event. Says
+//! what happened; who is told, and how, is the publisher's matter.
+
+pub mod rules;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+use self::rules::Rules;
+use crate::clock::Clock;
+use crate::model::{CameraId, Event, Moment, WatchId, WatchScore};
+use crate::watch::{Notice, Observation, Scored, WatchSet};
+
+/// How often labels are checked for having gone stale.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The channel ends and the clock of the stage.
+pub struct Alerts {
+    pub inbox: mpsc::Receiver<Observation>,
+    pub sets: watch::Receiver<Arc<WatchSet>>,
+    pub out: mpsc::Sender<Notice>,
+    /// `None`: time is the media's own, and nothing goes stale between frames.
+    pub clock: Option<Clock>,
+}
+
+/// Runs until every observer is gone or nobody listens any more.
+pub async fn run(alerts: Alerts) {
+    let Alerts { mut inbox, mut sets, out, clock } = alerts;
+    let first = sets.borrow_and_update().clone();
+    let mut teller = Teller { out, told: HashMap::new() };
+    let mut rules = Rules::new(first.clone());
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    teller.tell(Notice::Watching(first)).await;
+    let mut reloads = true;
+    while !teller.out.is_closed() {
+        tokio::select! {
+            biased;
+            changed = sets.changed(), if reloads => {
+                // The daemon drops its end when it stops; what is queued is still worked off.
+                reloads = changed.is_ok();
+                let set = sets.borrow_and_update().clone();
+                adopt(&mut rules, &set, &mut teller).await;
+            }
+            observation = inbox.recv() => match observation {
+                Some(observation) => observe(&mut rules, observation, &mut teller).await,
+                None => break,
+            },
+            _ = ticks.tick() => {
+                if let Some(clock) = clock {
+                    teller.events(rules.tick(clock.now())).await;
+                }
+            }
+        }
+    }
+    teller.events(rules.end_all()).await;
+}
+
+async fn adopt(rules: &mut Rules, set: &Arc<WatchSet>, teller: &mut Teller) {
+    if set.revision > rules.set().revision {
+        let ended = rules.adopt(set);
+        teller.events(ended).await;
+        teller.tell(Notice::Watching(set.clone())).await;
+    }
+}
+
+async fn observe(rules: &mut Rules, observation: Observation, teller: &mut Teller) {
+    match observation {
+        Observation::Camera(change) => {
+            if !change.available() {
+                teller.events(rules.camera_lost(&change.camera)).await;
+            }
+            teller.tell(Notice::Camera(change)).await;
+        }
+        Observation::Scored(scored) => {
+            adopt(rules, &scored.rules, teller).await;
+            let events = rules.observe(&scored);
+            teller.probabilities(&scored, &events).await;
+            teller.events(events).await;
+        }
+    }
+}
+
+/// Sends notices, and holds back probabilities that nobody needs yet.
+struct Teller {
+    out: mpsc::Sender<Notice>,
+    /// When each watch's probabilities were last told.
+    told: HashMap<(CameraId, WatchId), Moment>,
+}
+
+impl Teller {
+    /// Waits while the publisher is busy; when it is gone the stage ends, so nothing is lost
+    /// that anybody could still have read.
+    async fn tell(&self, notice: Notice) {
+        if self.out.send(notice).await.is_err() {
+            tracing::debug!("nobody listens to notices any more");
+        }
+    }
+
+    async fn events(&self, events: Vec<Event>) {
+        for event in events {
+            self.tell(Notice::Event(event)).await;
+        }
+    }
+
+    /// Tells a watch's probabilities on trips, and else at most every `publish_every`.
+    async fn probabilities(&mut self, scored: &Scored, events: &[Event]) {
+        for score in &scored.scores {
+            let tripped = events.iter().any(|event| event.key.watch == score.watch);
+            if tripped || self.due(scored, score) {
+                let key = (scored.camera.clone(), score.watch.clone());
+                self.told.insert(key, scored.captured.at);
+                self.tell(Notice::Probabilities {
+                    camera: scored.camera.clone(),
+                    watch: score.watch.clone(),
+                    time: scored.captured.time,
+                    probabilities: score.probabilities.clone(),
+                    model: scored.rules.model.clone(),
+                })
+                .await;
+            }
+        }
+    }
+
+    fn due(&self, scored: &Scored, score: &WatchScore) -> bool {
+        let key = (scored.camera.clone(), score.watch.clone());
+        let every = scored.rules.for_camera(&scored.camera).find(|watch| watch.id == score.watch);
+        match (self.told.get(&key), every) {
+            (Some(last), Some(watch)) => scored.captured.at.since(*last) >= watch.publish_every,
+            _ => true,
+        }
+    }
+}

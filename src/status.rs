@@ -1,0 +1,132 @@
+//! Counters that every stage writes and the publisher, the watchdog and the log read.
+//!
+//! Atomics only: writing never waits, and no reader sees more than numbers. What a number means
+//! is decided where it is read.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::model::CameraId;
+
+/// One camera's frames, from decoder to score.
+#[derive(Debug, Default)]
+pub struct CameraStatus {
+    received: AtomicU64,
+    sampled: AtomicU64,
+    replaced: AtomicU64,
+    analysed: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// The numbers of a [`CameraStatus`] at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CameraCounts {
+    /// Decoded frames that reached us.
+    pub received: u64,
+    /// Frames that were due for analysis.
+    pub sampled: u64,
+    /// Sampled frames that a newer one replaced before the worker came to them.
+    pub replaced: u64,
+    /// Frames that were scored.
+    pub analysed: u64,
+    /// Frames that the encoder refused.
+    pub failed: u64,
+}
+
+impl CameraStatus {
+    pub fn frame_received(&self) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn frame_sampled(&self) {
+        self.sampled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn frame_replaced(&self) {
+        self.replaced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn frame_analysed(&self) {
+        self.analysed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn frame_failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn counts(&self) -> CameraCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CameraCounts {
+            received: read(&self.received),
+            sampled: read(&self.sampled),
+            replaced: read(&self.replaced),
+            analysed: read(&self.analysed),
+            failed: read(&self.failed),
+        }
+    }
+}
+
+/// The whole node.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// Held to look a camera up, never while anything else happens.
+    cameras: Mutex<BTreeMap<CameraId, Arc<CameraStatus>>>,
+    batches: AtomicU64,
+    encoded: AtomicU64,
+    turns: AtomicU64,
+}
+
+impl Status {
+    /// The counters of `camera`, from zero the first time.
+    pub fn camera(&self, camera: &CameraId) -> Arc<CameraStatus> {
+        let mut cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
+        cameras.entry(camera.clone()).or_default().clone()
+    }
+
+    /// Forgets a camera that was taken out of the configuration.
+    pub fn remove(&self, camera: &CameraId) {
+        self.cameras.lock().unwrap_or_else(PoisonError::into_inner).remove(camera);
+    }
+
+    /// Every camera's numbers, in order of id.
+    pub fn counts(&self) -> Vec<(CameraId, CameraCounts)> {
+        let cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
+        cameras.iter().map(|(id, status)| (id.clone(), status.counts())).collect()
+    }
+
+    pub fn batch_encoded(&self, frames: usize) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.encoded.fetch_add(frames as u64, Ordering::Relaxed);
+    }
+
+    /// Batches and frames that went through the encoder.
+    pub fn encoded(&self) -> (u64, u64) {
+        (self.batches.load(Ordering::Relaxed), self.encoded.load(Ordering::Relaxed))
+    }
+
+    /// The inference loop came round: what the watchdog watches.
+    pub fn worker_turned(&self) {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn worker_turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_keeps_its_counters_until_removed() {
+        let status = Status::default();
+        let id = CameraId::try_new("porch").unwrap();
+        status.camera(&id).frame_received();
+        status.camera(&id).frame_received();
+        assert_eq!(status.counts()[0].1.received, 2);
+        status.remove(&id);
+        assert!(status.counts().is_empty());
+    }
+}
