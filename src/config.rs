@@ -137,3 +137,9 @@ pub struct LabelConfig {
     /// `None`: background.
     pub rule: Option<LabelRule>,
 }
+
+impl fmt::Display for CameraSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stub")
+    }
+}

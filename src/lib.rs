@@ -1,6 +1,7 @@
 //! seewhen
 pub mod alert;
 pub mod backoff;
+pub mod capture;
 pub mod clip;
 pub mod clock;
 pub mod config;

@@ -1,0 +1,195 @@
+//! One camera's thread: opens the source, samples it, puts frames into the mailbox, and comes
+//! back after every failure.
+//!
+//! [`run`] supervises, `run_once` is one life of the source. Owns the source and the camera's
+//! sender; ends when its [`Stop`] says so, when a file that does not loop has ended, or when
+//! nobody reads frames any more.
+
+pub mod gstreamer;
+pub mod sampler;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::backoff::Backoff;
+use crate::clock::Clock;
+use crate::mailbox::{Put, Sender};
+use crate::model::{CameraChange, CameraId, CameraState, Captured, Frame, Picture, View};
+use crate::status::CameraStatus;
+use crate::stop::Stop;
+use crate::watch::Observation;
+
+/// How long one pull waits: the longest a stop request goes unnoticed.
+const PULL: Duration = Duration::from_millis(250);
+/// A life this long was a good one: the back-off starts over.
+const STABLE: Duration = Duration::from_secs(60);
+
+/// Why a source ended. Every one of these ends one life, none ends the camera by itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CaptureError {
+    #[error("the stream ended")]
+    End,
+    #[error("no first frame within {}", humantime::format_duration(*.0))]
+    NoFirstFrame(Duration),
+    #[error("no frame for {}", humantime::format_duration(*.0))]
+    Stalled(Duration),
+    #[error("{0}")]
+    Source(String),
+}
+
+/// What one pull brought.
+#[derive(Debug, PartialEq)]
+pub enum Pulled {
+    /// A frame that is due.
+    Frame(Picture, Captured),
+    /// A frame that is not.
+    Skipped,
+    /// Nothing in time.
+    Nothing,
+}
+
+/// An open source of frames.
+pub trait Source {
+    /// Waits at most `timeout` for the next decoded frame.
+    fn pull(&mut self, timeout: Duration) -> Result<Pulled, CaptureError>;
+}
+
+/// Opens a source, again and again.
+pub trait Open: Send {
+    fn open(&self) -> Result<Box<dyn Source>, CaptureError>;
+    /// The source as people may see it, without user name and password.
+    fn describe(&self) -> String;
+    /// Whether its end is wished for: a file that does not loop.
+    fn ends(&self) -> bool;
+    /// Whether it starts again at its end, without this being a failure.
+    fn repeats(&self) -> bool;
+}
+
+/// What a capture thread works with.
+pub struct Capture {
+    pub camera: CameraId,
+    pub view: View,
+    pub connect_timeout: Duration,
+    pub stall_timeout: Duration,
+    pub opener: Box<dyn Open>,
+    pub frames: Sender,
+    pub changes: mpsc::Sender<Observation>,
+    pub status: Arc<CameraStatus>,
+    pub clock: Clock,
+    pub backoff: Backoff,
+}
+
+/// How a life ended.
+enum Life {
+    /// Asked to stop, or nobody reads.
+    Over,
+    Failed(CaptureError),
+}
+
+/// Keeps the camera alive until `stop`.
+pub fn run(capture: &Capture, stop: &Stop) {
+    let mut attempt = 0;
+    while !stop.requested() {
+        if attempt == 0 {
+            capture.tell(CameraState::Connecting, String::new(), attempt);
+        }
+        let born = Instant::now();
+        let Life::Failed(error) = run_once(capture, stop) else { return };
+        if error == CaptureError::End && capture.opener.repeats() {
+            continue;
+        }
+        if error == CaptureError::End && capture.opener.ends() {
+            tracing::info!(source = capture.opener.describe(), "the file has been played");
+            capture.tell(CameraState::Disabled, "end of file".to_owned(), 0);
+            return;
+        }
+        if born.elapsed() >= STABLE {
+            attempt = 0;
+        }
+        let wait = capture.backoff.delay(attempt, fastrand::f64());
+        attempt += 1;
+        let state = match error {
+            CaptureError::Stalled(_) => CameraState::Stalled,
+            _ => CameraState::Retrying,
+        };
+        tracing::warn!(source = capture.opener.describe(), %error, attempt, ?wait, "camera lost");
+        capture.tell(state, error.to_string(), attempt);
+        if !stop.pause(wait) {
+            return;
+        }
+    }
+}
+
+/// One life of the source, from opening to its end.
+fn run_once(capture: &Capture, stop: &Stop) -> Life {
+    let mut source = match capture.opener.open() {
+        Ok(source) => source,
+        Err(error) => return Life::Failed(error),
+    };
+    let mut running = false;
+    let mut newest = Instant::now();
+    while !stop.requested() {
+        let pulled = match source.pull(PULL) {
+            Ok(pulled) => pulled,
+            Err(error) => return Life::Failed(error),
+        };
+        if pulled == Pulled::Nothing {
+            if let Some(error) = overdue(capture, running, newest.elapsed()) {
+                return Life::Failed(error);
+            }
+            continue;
+        }
+        newest = Instant::now();
+        capture.status.frame_received();
+        if !running {
+            running = true;
+            tracing::info!(source = capture.opener.describe(), "frames are flowing");
+            capture.tell(CameraState::Running, String::new(), 0);
+        }
+        if let Pulled::Frame(picture, captured) = pulled
+            && capture.put(picture, captured) == Put::Closed
+        {
+            return Life::Over;
+        }
+    }
+    Life::Over
+}
+
+fn overdue(capture: &Capture, running: bool, silence: Duration) -> Option<CaptureError> {
+    if running {
+        let limit = capture.stall_timeout;
+        (silence >= limit).then_some(CaptureError::Stalled(limit))
+    } else {
+        let limit = capture.connect_timeout;
+        (silence >= limit).then_some(CaptureError::NoFirstFrame(limit))
+    }
+}
+
+impl Capture {
+    fn put(&self, picture: Picture, captured: Captured) -> Put {
+        self.status.frame_sampled();
+        let frame = Frame { camera: self.camera.clone(), captured, view: self.view, picture };
+        let put = self.frames.put(frame);
+        if put == Put::Replaced {
+            self.status.frame_replaced();
+        }
+        put
+    }
+
+    /// Tells the alert stage, and waits when it is busy: a lost change would leave a stale
+    /// state behind.
+    fn tell(&self, state: CameraState, reason: String, attempt: u32) {
+        let captured = self.clock.captured();
+        let camera = self.camera.clone();
+        let change = CameraChange { camera, state, reason, attempt, captured };
+        if self.changes.blocking_send(Observation::Camera(change)).is_err() {
+            tracing::debug!("nobody listens to camera changes any more");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "capture/tests.rs"]
+mod tests;

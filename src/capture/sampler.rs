@@ -1,0 +1,68 @@
+//! Which frames are due. Pure: a frame's own time goes in, yes or no comes out.
+
+use std::time::Duration;
+
+/// Keeps one frame per interval: the one nearest to each point of a grid that starts at the
+/// first frame.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    every: Duration,
+    next: Option<Duration>,
+    last: Duration,
+}
+
+impl Sampler {
+    pub fn new(every: Duration) -> Self {
+        Self { every, next: None, last: Duration::ZERO }
+    }
+
+    /// Whether the frame with this time stamp is due: it has reached the grid point, or is
+    /// nearer to it than the next frame will be. Without that a 2 fps camera with a little
+    /// jitter, sampled every 500 ms, would lose frames.
+    pub fn keep(&mut self, time: Duration) -> bool {
+        let early = (time.saturating_sub(self.last) / 2).min(self.every / 4);
+        self.last = time;
+        let Some(next) = self.next else {
+            self.next = Some(time + self.every);
+            return true;
+        };
+        // Time stamps that jumped back by more than an interval: a new stream, a new grid.
+        let jumped_back = time + self.every * 2 < next;
+        if time < next && time + early <= next && !jumped_back {
+            return false;
+        }
+        let on_grid = next + self.every;
+        let behind = jumped_back || on_grid <= time;
+        self.next = Some(if behind { time + self.every } else { on_grid });
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(every: u64, times: &[u64]) -> Vec<u64> {
+        let mut sampler = Sampler::new(Duration::from_millis(every));
+        times.iter().copied().filter(|t| sampler.keep(Duration::from_millis(*t))).collect()
+    }
+
+    #[test]
+    fn one_frame_per_interval() {
+        let times: Vec<u64> = (0..60).map(|n| n * 40).collect();
+        assert_eq!(kept(1000, &times), [0, 1000, 2000]);
+        assert_eq!(kept(100, &times[..8]), [0, 120, 200]);
+    }
+
+    #[test]
+    fn a_camera_as_slow_as_the_interval_loses_nothing() {
+        let jittery = [0, 510, 990, 1505, 1995, 2500];
+        assert_eq!(kept(500, &jittery), jittery);
+    }
+
+    #[test]
+    fn gaps_and_jumps_start_a_new_grid() {
+        assert_eq!(kept(1000, &[0, 7300, 7400, 8300, 8400]), [0, 7300, 8300]);
+        assert_eq!(kept(1000, &[50_000, 0, 500, 1000]), [50_000, 0, 1000]);
+    }
+}

@@ -1,0 +1,174 @@
+//! The capture loop against sources that follow a script.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use super::*;
+use crate::mailbox::{Batch, Receiver, WhenFull, mailbox};
+use crate::stop::{StopHandle, stop};
+
+/// What a scripted source does, pull by pull.
+#[derive(Debug, Clone)]
+enum Step {
+    Frame,
+    Skip,
+    Nothing,
+    Fail(CaptureError),
+}
+
+struct Scripted(VecDeque<Step>);
+
+impl Source for Scripted {
+    fn pull(&mut self, _timeout: Duration) -> Result<Pulled, CaptureError> {
+        match self.0.pop_front().unwrap_or(Step::Fail(CaptureError::End)) {
+            Step::Frame => {
+                let picture = Picture { width: 1, height: 1, rgb: vec![0; 3] };
+                Ok(Pulled::Frame(picture, Captured::default()))
+            }
+            Step::Skip => Ok(Pulled::Skipped),
+            Step::Nothing => Ok(Pulled::Nothing),
+            Step::Fail(error) => Err(error),
+        }
+    }
+}
+
+/// Opens one script per life; when there are none left the camera is stopped, so that the loop
+/// ends the way it does in production.
+struct Lives {
+    scripts: Mutex<VecDeque<Result<Vec<Step>, CaptureError>>>,
+    handle: Mutex<Option<StopHandle>>,
+    file: Option<bool>,
+}
+
+impl Open for Lives {
+    fn open(&self) -> Result<Box<dyn Source>, CaptureError> {
+        match self.scripts.lock().unwrap().pop_front() {
+            Some(script) => Ok(Box::new(Scripted(script?.into()))),
+            None => {
+                drop(self.handle.lock().unwrap().take());
+                Err(CaptureError::Source("no more lives".to_owned()))
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        "scripted".to_owned()
+    }
+
+    fn ends(&self) -> bool {
+        self.file == Some(false)
+    }
+
+    fn repeats(&self) -> bool {
+        self.file == Some(true)
+    }
+}
+
+/// Runs the lives to their end; returns the states that were told and the frames' receiver.
+fn lives(
+    scripts: Vec<Result<Vec<Step>, CaptureError>>,
+    file: Option<bool>,
+) -> (Vec<String>, Receiver, Arc<CameraStatus>) {
+    let (handle, stop) = stop();
+    let (frames, receiver) = mailbox(WhenFull::Replace);
+    let (changes, mut told) = mpsc::channel(64);
+    let status = Arc::new(CameraStatus::default());
+    let opener = Lives {
+        scripts: Mutex::new(scripts.into()),
+        handle: Mutex::new(Some(handle)),
+        file,
+    };
+    let capture = Capture {
+        camera: CameraId::try_new("c").unwrap(),
+        view: View::default(),
+        connect_timeout: Duration::ZERO,
+        stall_timeout: Duration::ZERO,
+        opener: Box::new(opener),
+        frames,
+        changes,
+        status: status.clone(),
+        clock: Clock::start(),
+        backoff: Backoff::try_new(Duration::from_millis(1), Duration::from_millis(2), 0.0).unwrap(),
+    };
+    run(&capture, &stop);
+    drop(capture);
+    let mut states = Vec::new();
+    while let Some(Observation::Camera(change)) = told.blocking_recv() {
+        states.push(format!("{} {} {}", change.state.word(), change.attempt, change.reason));
+    }
+    (states, receiver, status)
+}
+
+#[test]
+fn a_camera_comes_back_after_every_kind_of_end() {
+    let refused = CaptureError::Source("refused".to_owned());
+    let (states, ..) = lives(
+        vec![
+            Err(refused),
+            Ok(vec![Step::Nothing]),
+            Ok(vec![Step::Skip, Step::Nothing]),
+            Ok(vec![Step::Frame, Step::Fail(CaptureError::End)]),
+        ],
+        None,
+    );
+    assert_eq!(
+        states,
+        [
+            "connecting 0 ",
+            "retrying 1 refused",
+            "retrying 2 no first frame within 0s",
+            "running 0 ",
+            "stalled 3 no frame for 0s",
+            "running 0 ",
+            "retrying 4 the stream ended",
+            "retrying 5 no more lives",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_ends_is_done_and_one_that_loops_goes_on() {
+    let (states, ..) = lives(vec![Ok(vec![Step::Frame])], Some(false));
+    assert_eq!(states, ["connecting 0 ", "running 0 ", "disabled 0 end of file"]);
+    let (states, ..) = lives(vec![Ok(vec![Step::Frame]), Ok(vec![Step::Frame])], Some(true));
+    assert_eq!(states[1], "running 0 ");
+    assert!(states.iter().all(|state| !state.contains("the stream ended")), "{states:?}");
+}
+
+#[test]
+fn frames_are_counted_and_the_newest_waits() {
+    let script = vec![Step::Frame, Step::Skip, Step::Frame, Step::Frame];
+    let (_, receiver, status) = lives(vec![Ok(script)], Some(false));
+    let counts = status.counts();
+    assert_eq!((counts.received, counts.sampled, counts.replaced), (4, 3, 2));
+    let Batch::Frames(frames) = receiver.next_batch(8, Duration::ZERO, Duration::ZERO) else {
+        panic!("no frame")
+    };
+    assert_eq!(frames.len(), 1);
+}
+
+#[test]
+fn capture_ends_when_nobody_reads() {
+    let (_handle, stop) = stop();
+    let (frames, receiver) = mailbox(WhenFull::Replace);
+    drop(receiver);
+    let (changes, _told) = mpsc::channel(64);
+    let opener = Lives {
+        scripts: Mutex::new(vec![Ok(vec![Step::Frame; 10])].into()),
+        handle: Mutex::new(None),
+        file: None,
+    };
+    let capture = Capture {
+        camera: CameraId::try_new("c").unwrap(),
+        view: View::default(),
+        connect_timeout: Duration::ZERO,
+        stall_timeout: Duration::ZERO,
+        opener: Box::new(opener),
+        frames,
+        changes,
+        status: Arc::default(),
+        clock: Clock::start(),
+        backoff: Backoff::default(),
+    };
+    run(&capture, &stop);
+}
