@@ -1,5 +1,6 @@
 //! CLIP: bundles, preprocessing, prompts, scoring.
 
+pub mod scoring;
 use crate::model::{Embedding, Picture, View};
 
 /// Why pictures or texts could not be encoded.

@@ -1,0 +1,186 @@
+//! The payloads of the contract, as JSON. Serialisation lives here and not in the vocabulary,
+//! so that a change inside cannot change a topic by accident. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::model::{CameraChange, Event, EventKind, LabelId, NodeId, Probability, WallTime};
+
+pub const ONLINE: &str = "online";
+pub const OFFLINE: &str = "offline";
+pub const ON: &str = "ON";
+pub const OFF: &str = "OFF";
+
+pub fn availability(available: bool) -> &'static str {
+    if available { ONLINE } else { OFFLINE }
+}
+
+#[derive(Serialize)]
+struct EventPayload<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    node: Option<&'a str>,
+    camera: &'a str,
+    watch: &'a str,
+    label: &'a str,
+    start_time: f64,
+    end_time: Option<f64>,
+    frame_time: f64,
+    probability: f64,
+    top_probability: f64,
+    threshold: f64,
+    probabilities: BTreeMap<&'a str, f64>,
+    model: &'a str,
+    queued: bool,
+    /// No pictures are kept yet.
+    snapshot: Option<&'a str>,
+}
+
+/// An event as JSON. `queued`: it is sent later than it happened. Without a node it is an event
+/// of the command line.
+pub fn event(event: &Event, node: Option<&NodeId>, queued: bool) -> Vec<u8> {
+    let kind = match event.kind {
+        EventKind::Start => "start",
+        EventKind::Update => "update",
+        EventKind::End => "end",
+    };
+    json(&EventPayload {
+        id: &event.id,
+        r#type: kind,
+        node: node.map(NodeId::as_str),
+        camera: event.key.camera.as_str(),
+        watch: event.key.watch.as_str(),
+        label: event.key.label.as_str(),
+        start_time: seconds(event.start_time),
+        end_time: event.end_time.map(seconds),
+        frame_time: seconds(event.frame_time),
+        probability: rounded(event.probability),
+        top_probability: rounded(event.top_probability),
+        threshold: rounded(event.threshold),
+        probabilities: by_name(&event.probabilities),
+        model: &event.model,
+        queued,
+        snapshot: None,
+    })
+}
+
+#[derive(Serialize)]
+struct ProbabilitiesPayload<'a> {
+    time: f64,
+    probabilities: BTreeMap<&'a str, f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+}
+
+/// A watch's probabilities as JSON; the command line leaves the model out.
+pub fn probabilities(
+    time: WallTime,
+    probabilities: &[(LabelId, Probability)],
+    model: Option<&str>,
+) -> Vec<u8> {
+    let probabilities = probabilities.iter().map(|(id, p)| (id.as_str(), rounded(*p))).collect();
+    json(&ProbabilitiesPayload { time: seconds(time), probabilities, model })
+}
+
+#[derive(Serialize)]
+struct StatusPayload<'a> {
+    state: &'static str,
+    reason: &'a str,
+    attempt: u32,
+    since: f64,
+    fps: f64,
+    dropped: u64,
+}
+
+/// A camera's state as JSON. `fps`: frames analysed per second; `dropped`: frames that a newer
+/// one replaced before they were analysed.
+pub fn status(change: &CameraChange, fps: f64, dropped: u64) -> Vec<u8> {
+    json(&StatusPayload {
+        state: change.state.word(),
+        reason: &change.reason,
+        attempt: change.attempt,
+        since: seconds(change.captured.time),
+        fps: (fps * 100.0).round() / 100.0,
+        dropped,
+    })
+}
+
+fn by_name(probabilities: &BTreeMap<LabelId, Probability>) -> BTreeMap<&str, f64> {
+    probabilities.iter().map(|(id, p)| (id.as_str(), rounded(*p))).collect()
+}
+
+/// Milliseconds are as exact as a frame's time is.
+fn seconds(time: WallTime) -> f64 {
+    (time.0 * 1000.0).round() / 1000.0
+}
+
+/// Six digits: enough for thresholds and comparison, without the noise of a widened float.
+fn rounded(probability: Probability) -> f64 {
+    (f64::from(probability) * 1e6).round() / 1e6
+}
+
+fn json(payload: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(payload).expect("numbers, strings and maps with string keys always serialise")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{CameraId, CameraState, Captured, LabelKey, Moment, WatchId};
+    use std::time::Duration;
+
+    fn label(id: &str) -> LabelId {
+        LabelId::try_new(id).unwrap()
+    }
+
+    fn text(bytes: Vec<u8>) -> String {
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_event_has_every_field_of_the_contract() {
+        let sample = Event {
+            id: "1.000-c-w-l".into(),
+            kind: EventKind::End,
+            key: LabelKey {
+                camera: CameraId::try_new("c").unwrap(),
+                watch: WatchId::try_new("w").unwrap(),
+                label: label("l"),
+            },
+            start_time: WallTime(1.0004),
+            end_time: Some(WallTime(3.5)),
+            frame_time: WallTime(4.0),
+            probability: 0.1,
+            top_probability: 0.9,
+            threshold: 0.8,
+            probabilities: [(label("l"), 0.1), (label("rest"), 0.9)].into(),
+            model: "mini".into(),
+        };
+        let node = NodeId::try_new("gate").unwrap();
+        assert_eq!(
+            text(event(&sample, Some(&node), true)),
+            r#"{"id":"1.000-c-w-l","type":"end","node":"gate","camera":"c","watch":"w","label":"l","start_time":1.0,"end_time":3.5,"frame_time":4.0,"probability":0.1,"top_probability":0.9,"threshold":0.8,"probabilities":{"l":0.1,"rest":0.9},"model":"mini","queued":true,"snapshot":null}"#
+        );
+    }
+
+    #[test]
+    fn probabilities_and_status() {
+        let p = [(label("b"), 0.25), (label("a"), 0.75)];
+        assert_eq!(
+            text(probabilities(WallTime(2.5), &p, Some("mini"))),
+            r#"{"time":2.5,"probabilities":{"a":0.75,"b":0.25},"model":"mini"}"#
+        );
+        let change = CameraChange {
+            camera: CameraId::try_new("c").unwrap(),
+            state: CameraState::Retrying,
+            reason: "refused".to_owned(),
+            attempt: 2,
+            captured: Captured { at: Moment(Duration::ZERO), time: WallTime(7.0) },
+        };
+        assert_eq!(
+            text(status(&change, 1.999_9, 3)),
+            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3}"#
+        );
+    }
+}
