@@ -49,7 +49,15 @@ pub async fn run(alerts: Alerts) {
                 adopt(&mut rules, &set, &mut teller).await;
             }
             observation = inbox.recv() => match observation {
-                Some(observation) => observe(&mut rules, observation, &mut teller).await,
+                Some(Observation::Scored(scored)) => observe(&mut rules, &scored, &mut teller).await,
+                Some(Observation::Camera(change)) => {
+                    // In the media's own time every frame still counts; the end comes last.
+                    if clock.is_some() && !change.available() {
+                        let ended = rules.camera_lost(&change.camera, change.captured.at);
+                        teller.events(ended).await;
+                    }
+                    teller.tell(Notice::Camera(change)).await;
+                }
                 None => break,
             },
             _ = ticks.tick() => {
@@ -70,21 +78,11 @@ async fn adopt(rules: &mut Rules, set: &Arc<WatchSet>, teller: &mut Teller) {
     }
 }
 
-async fn observe(rules: &mut Rules, observation: Observation, teller: &mut Teller) {
-    match observation {
-        Observation::Camera(change) => {
-            if !change.available() {
-                teller.events(rules.camera_lost(&change.camera)).await;
-            }
-            teller.tell(Notice::Camera(change)).await;
-        }
-        Observation::Scored(scored) => {
-            adopt(rules, &scored.rules, teller).await;
-            let events = rules.observe(&scored);
-            teller.probabilities(&scored, &events).await;
-            teller.events(events).await;
-        }
-    }
+async fn observe(rules: &mut Rules, scored: &Scored, teller: &mut Teller) {
+    adopt(rules, &scored.rules, teller).await;
+    let events = rules.observe(scored);
+    teller.probabilities(scored, &events).await;
+    teller.events(events).await;
 }
 
 /// Sends notices, and holds back probabilities that nobody needs yet.

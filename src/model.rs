@@ -77,6 +77,14 @@ id!(
     LabelId
 );
 
+impl LabelId {
+    /// The label of a prompt on the command line: its name is the prompt, and no topic is ever
+    /// made of it.
+    pub fn of_prompt(prompt: &str) -> Self {
+        Self(prompt.into())
+    }
+}
+
 /// A point in time for logic: monotonic, since an arbitrary start. With
 /// `--as-fast-as-possible` it is the media's own time, so rules behave as they would live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

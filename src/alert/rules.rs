@@ -61,6 +61,8 @@ pub struct Rules {
     set: Arc<WatchSet>,
     /// Ordered, so that the events of one call come in the same order every time.
     labels: BTreeMap<LabelKey, LabelMemory>,
+    /// When cameras were last lost: frames from before that may still be on their way.
+    lost: BTreeMap<CameraId, Moment>,
 }
 
 /// One label's part of a frame.
@@ -72,7 +74,7 @@ struct Seen<'a> {
 
 impl Rules {
     pub fn new(set: Arc<WatchSet>) -> Self {
-        Self { set, labels: BTreeMap::new() }
+        Self { set, labels: BTreeMap::new(), lost: BTreeMap::new() }
     }
 
     /// The watches in force.
@@ -88,15 +90,19 @@ impl Rules {
         }
         let events = self.end_where(|key, _| set.rule(key).is_none());
         self.labels.retain(|key, _| set.rule(key).is_some());
+        self.lost.retain(|camera, _| set.cameras.iter().any(|known| known.id == *camera));
         self.set = set.clone();
         events
     }
 
     /// Looks at one analysed frame. A frame scored under older watches is passed over: its
-    /// probabilities say nothing about the labels of now.
+    /// probabilities say nothing about the labels of now. So is one from before its camera was
+    /// lost: it would open an event that no later frame ends.
     pub fn observe(&mut self, scored: &Scored) -> Vec<Event> {
         let mut events = self.adopt(&scored.rules);
-        if scored.rules.revision < self.set.revision {
+        let outdated = scored.rules.revision < self.set.revision;
+        let late = self.lost.get(&scored.camera).is_some_and(|lost| scored.captured.at <= *lost);
+        if outdated || late {
             return events;
         }
         events.extend(self.expire(Some(&scored.camera), scored.captured.at));
@@ -122,7 +128,8 @@ impl Rules {
     }
 
     /// Ends everything of a camera whose frames have stopped.
-    pub fn camera_lost(&mut self, camera: &CameraId) -> Vec<Event> {
+    pub fn camera_lost(&mut self, camera: &CameraId, now: Moment) -> Vec<Event> {
+        self.lost.insert(camera.clone(), now);
         self.end_where(|key, _| key.camera == *camera)
     }
 

@@ -138,8 +138,10 @@ fn frames_that_stop_end_the_event() {
     assert_eq!((end.kind, end.end_time), (EventKind::End, Some(WallTime(1000.0))));
     assert!(rules.tick(Moment(STALE * 2)).is_empty());
     rules.observe(&frame(&set, 60_000, 0.9));
-    assert_eq!(rules.camera_lost(&camera()).len(), 1);
-    assert!(rules.camera_lost(&camera()).is_empty());
+    let lost = Moment(ms(60_500));
+    assert_eq!(rules.camera_lost(&camera(), lost).len(), 1);
+    assert!(rules.camera_lost(&camera(), lost).is_empty());
+    assert!(rules.observe(&frame(&set, 60_400, 0.9)).is_empty(), "a late frame of the old life");
     rules.observe(&frame(&set, 61_000, 0.9));
     assert_eq!(rules.end_all().len(), 1);
 }

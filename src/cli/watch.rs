@@ -1,0 +1,276 @@
+//! `seewhen watch`: one source, live in the terminal, without a configuration file.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+
+use super::Outcome;
+use super::model_args::{ModelArgs, parse_fit};
+use crate::capture::gstreamer::Pace;
+use crate::config::{self, Camera, CameraSource, LabelConfig, WatchConfig};
+use crate::daemon::live::{self, Flow, Live};
+use crate::daemon::model::Model;
+use crate::model::{
+    CameraId, CameraState, Event, EventKind, Fit, LabelId, Probability, View, WallTime, WatchId,
+};
+use crate::publish::payload;
+use crate::watch::{LabelRule, Notice, ScoreKind};
+
+/// Hysteresis that nobody asked for: calm, and still near the threshold.
+const DEFAULT_CLEAR: f32 = 0.8;
+
+/// Watch one source for what you describe, and print probabilities and events as they come.
+///
+/// The first prompt is what to look for; the others say what else may be seen, and take their
+/// share of the probability. Give --threshold again to look for the second prompt too, and so on.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  seewhen watch rtsp://viewer:secret@192.0.2.7/stream1 \\
+      --prompt \"a package on a doorstep\" --prompt \"an empty doorstep\"
+  seewhen watch street.mp4 --prompt \"a car\" --prompt \"an empty road\" --threshold 0.5
+  seewhen watch street.mp4 --as-fast-as-possible --json --prompt \"a car\" --prompt \"a road\"
+  seewhen watch v4l2:/dev/video0 --prompt \"a person\" --prompt \"an empty room\"")]
+pub struct Args {
+    /// rtsp://, rtsps://, http://, https://, a file, v4l2:/dev/video0 or test:
+    source: String,
+    /// What to look for; again for what else may be seen
+    #[arg(long = "prompt", short, required = true, value_name = "TEXT")]
+    prompts: Vec<String>,
+    /// Put around every prompt, with {} in its place; again for several
+    #[arg(long = "template", value_name = "TEXT")]
+    templates: Vec<String>,
+    /// Probability at which a prompt fires, in the order of the prompts [default: 0.5 for the first]
+    #[arg(long = "threshold", short, value_name = "P", value_parser = probability)]
+    thresholds: Vec<Probability>,
+    /// Probability below which an event ends [default: 0.8 of the threshold]
+    #[arg(long, value_name = "P", value_parser = probability)]
+    clear: Option<Probability>,
+    /// How long a prompt must stay above its threshold before it fires
+    #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
+    hold: Duration,
+    /// How long no event starts after one has ended
+    #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
+    cooldown: Duration,
+    /// Analyse one frame per interval
+    #[arg(long, default_value = "250ms", value_parser = humantime::parse_duration)]
+    every: Duration,
+    /// How a picture that is not square is made so
+    #[arg(long, default_value = "crop", value_parser = parse_fit)]
+    fit: Fit,
+    /// Start a file again at its end
+    #[arg(long = "loop", conflicts_with = "as_fast_as_possible")]
+    repeat: bool,
+    /// Analyse every sampled frame of a file without waiting; times are seconds into the file
+    #[arg(long)]
+    as_fast_as_possible: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+pub fn run(args: Args) -> anyhow::Result<Outcome> {
+    let camera = camera(&args)?;
+    let watch = watch(&args, &camera)?;
+    let mut model = Model::load(&args.model.config()?)?;
+    let set = model.compile(std::slice::from_ref(&camera), &[watch], 1)?;
+    let pace = if args.as_fast_as_possible { Pace::AsFastAsPossible } else { Pace::Live };
+    let live = Live { camera, set, encoder: model.image_encoder()?, pace };
+    let mut printer = Printer::new(&args);
+    live::run(live, |notice| printer.print(notice))?;
+    Ok(Outcome::Done)
+}
+
+fn probability(text: &str) -> Result<Probability, String> {
+    match text.parse() {
+        Ok(p) if p > 0.0 && p <= 1.0 => Ok(p),
+        _ => Err("a probability is above 0 and at most 1, such as 0.5".to_owned()),
+    }
+}
+
+/// The camera that the arguments describe.
+fn camera(args: &Args) -> anyhow::Result<Camera> {
+    let source = config::parse_source(&args.source, Path::new("")).map_err(|e| anyhow!(e))?;
+    if args.as_fast_as_possible && !matches!(source, CameraSource::File(_)) {
+        bail!("--as-fast-as-possible needs a file: {source} has its own pace");
+    }
+    if args.every.is_zero() {
+        bail!("--every must be longer than zero, such as 250ms");
+    }
+    Ok(Camera {
+        id: CameraId::try_new("source")?,
+        source,
+        every: args.every,
+        view: View { region: None, fit: args.fit },
+        repeat: args.repeat,
+        connect_timeout: Duration::from_secs(10),
+        stall_timeout: Duration::from_secs(10),
+    })
+}
+
+/// The watch that the arguments describe.
+fn watch(args: &Args, camera: &Camera) -> anyhow::Result<WatchConfig> {
+    let templates = if args.templates.is_empty() {
+        vec!["{}".to_owned()]
+    } else {
+        args.templates.clone()
+    };
+    if let Some(bad) = templates.iter().find(|text| text.matches("{}").count() != 1) {
+        bail!("template {bad:?} must have one {{}}, where the prompt goes");
+    }
+    Ok(WatchConfig {
+        id: WatchId::try_new("watch")?,
+        cameras: vec![camera.id.clone()],
+        templates,
+        score: ScoreKind::Softmax,
+        // Every analysed frame is printed.
+        publish_every: Duration::ZERO,
+        labels: labels(args)?,
+    })
+}
+
+fn labels(args: &Args) -> anyhow::Result<Vec<LabelConfig>> {
+    let default = [0.5];
+    let thresholds =
+        if args.thresholds.is_empty() { &default[..] } else { args.thresholds.as_slice() };
+    if thresholds.len() > args.prompts.len() {
+        bail!("there are more --threshold than --prompt; each belongs to one prompt, in order");
+    }
+    if args.prompts.len() == 1 {
+        bail!(
+            "one prompt alone always has probability 1; say with another --prompt what else may \
+             be seen, such as \"an empty road\""
+        );
+    }
+    let mut labels: Vec<LabelConfig> = Vec::new();
+    for (n, prompt) in args.prompts.iter().enumerate() {
+        let id = LabelId::of_prompt(prompt);
+        if prompt.trim().is_empty() || labels.iter().any(|label| label.id == id) {
+            bail!("--prompt {prompt:?} is empty or given twice");
+        }
+        let rule = thresholds.get(n).map(|threshold| rule(args, *threshold)).transpose()?;
+        labels.push(LabelConfig { id, prompts: vec![prompt.clone()], rule });
+    }
+    Ok(labels)
+}
+
+fn rule(args: &Args, threshold: Probability) -> anyhow::Result<LabelRule> {
+    let clear = args.clear.unwrap_or(threshold * DEFAULT_CLEAR);
+    if clear > threshold {
+        bail!("--clear {clear} is above --threshold {threshold}; an event would end at once");
+    }
+    Ok(LabelRule {
+        threshold,
+        clear,
+        hold: args.hold,
+        cooldown: args.cooldown,
+        update_every: Duration::ZERO,
+    })
+}
+
+/// Writes notices to stdout, for people or as JSON.
+struct Printer {
+    json: bool,
+    /// A terminal shows the live line in place; elsewhere every frame gets its own.
+    in_place: bool,
+    /// Live times are shown in seconds since the first frame.
+    from_start: Option<f64>,
+    media_time: bool,
+    /// The prompts in the order they were given.
+    order: Vec<LabelId>,
+    width: usize,
+}
+
+impl Printer {
+    fn new(args: &Args) -> Self {
+        let order: Vec<LabelId> = args.prompts.iter().map(|p| LabelId::of_prompt(p)).collect();
+        let width = args.prompts.iter().map(|prompt| prompt.chars().count()).max().unwrap_or(0);
+        Self {
+            json: args.json,
+            in_place: std::io::stdout().is_terminal(),
+            from_start: None,
+            media_time: args.as_fast_as_possible,
+            order,
+            width,
+        }
+    }
+
+    fn print(&mut self, notice: &Notice) -> anyhow::Result<Flow> {
+        let mut out = std::io::stdout().lock();
+        match notice {
+            Notice::Watching(_) => {}
+            Notice::Camera(change) => {
+                if matches!(change.state, CameraState::Stalled | CameraState::Retrying) {
+                    writeln!(std::io::stderr(), "{}: {}", change.state.word(), change.reason)?;
+                }
+            }
+            Notice::Probabilities { time, probabilities, .. } if self.json => {
+                out.write_all(&payload::probabilities(*time, probabilities, None))?;
+                writeln!(out)?;
+            }
+            Notice::Event(event) if self.json => {
+                out.write_all(&payload::event(event, None, false))?;
+                writeln!(out)?;
+            }
+            Notice::Probabilities { time, probabilities, .. } => {
+                let line = self.live_line(*time, probabilities);
+                if self.in_place {
+                    write!(out, "\r\x1b[2K{line}")?;
+                } else {
+                    writeln!(out, "{line}")?;
+                }
+            }
+            Notice::Event(event) => {
+                let clear = if self.in_place { "\r\x1b[2K" } else { "" };
+                writeln!(out, "{clear}{}", self.event_line(event))?;
+            }
+        }
+        out.flush()?;
+        Ok(Flow::Continue)
+    }
+
+    fn seconds(&mut self, time: WallTime) -> f64 {
+        if self.media_time { time.0 } else { time.0 - *self.from_start.get_or_insert(time.0) }
+    }
+
+    fn live_line(&mut self, time: WallTime, probabilities: &[(LabelId, Probability)]) -> String {
+        let mut line = format!("{:8.2} s", self.seconds(time));
+        for label in &self.order {
+            let found = probabilities.iter().find(|(id, _)| id == label);
+            let p = found.map_or(0.0, |(_, p)| *p);
+            line.push_str(&format!("  {label} {p:.2} {:<8}", bar(p)));
+        }
+        line.trim_end().to_owned()
+    }
+
+    fn event_line(&mut self, event: &Event) -> String {
+        let kind = match event.kind {
+            EventKind::Start => "START",
+            EventKind::Update => "STILL",
+            EventKind::End => "END",
+        };
+        let frame = self.seconds(event.frame_time);
+        let start = self.seconds(event.start_time);
+        let label = &event.key.label;
+        let width = self.width;
+        let mut line = format!("{frame:8.2} s  {kind:<5} {label:<width$}");
+        match event.end_time {
+            Some(end) => line.push_str(&format!(
+                "  seen {start:.2}-{:.2} s, at most {:.2}",
+                self.seconds(end),
+                event.top_probability
+            )),
+            None => line.push_str(&format!("  {:.2}", event.probability)),
+        }
+        line
+    }
+}
+
+/// Eight characters for a whole.
+fn bar(p: Probability) -> String {
+    "█".repeat((p.clamp(0.0, 1.0) * 8.0).round() as usize)
+}

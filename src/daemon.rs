@@ -1,0 +1,322 @@
+//! Composition: the only module that makes channels, threads and tasks, and that names adapters.
+//!
+//! [`run`] loads everything, starts the flow, and then steers it: systemd's notifications, the
+//! watchdog, reload on SIGHUP, and the stop on SIGTERM or SIGINT, in flow order with one
+//! deadline. [`live`] is the small flow behind `seewhen watch`.
+
+mod cameras;
+mod flow;
+pub mod live;
+pub mod model;
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use self::flow::{Flow, Settings};
+use self::model::Model;
+use crate::capture::gstreamer::{self, Pace};
+use crate::config::{self, Config, Diff};
+use crate::status::Status;
+use crate::watch::WatchSet;
+
+/// The whole stop, from the first camera to the broker, may take this long.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+/// Of which a camera that is taken out by a reload may take this.
+const CAMERA_DEADLINE: Duration = Duration::from_secs(5);
+/// How often the log sums up what was dropped and analysed.
+const SUMMARY_EVERY: Duration = Duration::from_secs(60);
+
+/// What `seewhen run` was told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub config: PathBuf,
+    /// What the command line says about the model, over the configuration.
+    pub overrides: Overrides,
+}
+
+/// Command line options that win over the configuration, also after a reload.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub bundle: Option<String>,
+    pub device: Option<config::Device>,
+    pub model_dir: Option<PathBuf>,
+}
+
+impl Overrides {
+    pub fn apply(&self, config: &mut Config) {
+        if let Some(bundle) = &self.bundle {
+            config.model.bundle.clone_from(bundle);
+        }
+        if let Some(device) = self.device {
+            config.model.device = device;
+        }
+        if let Some(dir) = &self.model_dir {
+            config.model.dir = Some(dir.clone());
+        }
+    }
+}
+
+/// Reads the configuration and puts the command line's word over it; warnings go to the log.
+pub fn load_config(path: &Path, overrides: &Overrides) -> anyhow::Result<Config> {
+    let loaded = config::load(path)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut config = loaded.config;
+    overrides.apply(&mut config);
+    Ok(config)
+}
+
+/// Runs a node until it is told to stop. An error says why it could not start, or what did not
+/// end in time.
+pub fn run(options: Options) -> anyhow::Result<()> {
+    let config = load_config(&options.config, &options.overrides)?;
+    gstreamer::init()?;
+    let mut model = Model::load(&config.model)?;
+    let set = Arc::new(model.compile(&config, 1)?);
+    let encoder = model.image_encoder()?;
+    let status = Arc::new(Status::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let signals = Signals::listen()?;
+        let settings = Settings {
+            encoder,
+            set: set.clone(),
+            status: status.clone(),
+            max_wait: config.model.max_wait,
+            pace: Pace::Live,
+        };
+        let flow = Flow::start(&config, settings)?;
+        tracing::info!(
+            node = %config.node,
+            cameras = flow.stages.cameras.count(),
+            watches = config.watches.len(),
+            bundle = %set.model,
+            provider = model.provider(),
+            "seewhen is running"
+        );
+        notify(&[NotifyState::Ready]);
+        Node { options, config, model: Some(model), flow, status }.steer(signals).await
+    })
+}
+
+/// A running node, as the steering loop sees it.
+struct Node {
+    options: Options,
+    config: Config,
+    /// Away only while a reload builds the next watches with it.
+    model: Option<Model>,
+    flow: Flow,
+    status: Arc<Status>,
+}
+
+impl Node {
+    async fn steer(mut self, mut signals: Signals) -> anyhow::Result<()> {
+        let mut watchdog = Watchdog::from_systemd();
+        let mut summary = interval(SUMMARY_EVERY);
+        summary.tick().await;
+        loop {
+            tokio::select! {
+                wish = signals.next() => match wish {
+                    Wish::Stop => break,
+                    Wish::Reload => self.reload().await,
+                },
+                () = watchdog.due() => watchdog.pat(&self.status),
+                _ = summary.tick() => log_summary(&self.status),
+                () = self.flow.stages.infer.ended() => bail!("the inference thread ended early"),
+            }
+        }
+        notify(&[NotifyState::Stopping]);
+        tracing::info!("stopping");
+        signals.exit_on_another();
+        log_summary(&self.status);
+        let stragglers = self.flow.stop(Instant::now() + STOP_DEADLINE).await;
+        if !stragglers.is_empty() {
+            bail!("not done within {STOP_DEADLINE:?}: {}", stragglers.join(", "));
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Takes over the configuration as it is now on disk, or changes nothing and says why.
+    async fn reload(&mut self) {
+        tracing::info!(config = %self.options.config.display(), "reloading");
+        let reloading = NotifyState::monotonic_usec_now();
+        notify(&[NotifyState::Reloading]);
+        if let Ok(now) = reloading {
+            notify(&[now]);
+        }
+        if let Err(error) = self.try_reload().await {
+            for line in format!("{error:#}").lines() {
+                tracing::error!("{line}");
+            }
+            tracing::error!("the configuration was not taken over; the running one stays");
+        }
+        notify(&[NotifyState::Ready]);
+    }
+
+    async fn try_reload(&mut self) -> anyhow::Result<()> {
+        let config = load_config(&self.options.config, &self.options.overrides)?;
+        let diff = self.config.diff(&config);
+        if !diff.restart.is_empty() {
+            bail!("changed keys need a restart: {}", diff.restart.join(", "));
+        }
+        if diff.is_empty() {
+            tracing::info!("the configuration has not changed");
+            return Ok(());
+        }
+        let set = self.compile(&config).await?;
+        self.swap(config, &diff, set).await
+    }
+
+    /// Builds the next watches beside the running flow; the text model may take seconds.
+    async fn compile(&mut self, config: &Config) -> anyhow::Result<Arc<WatchSet>> {
+        let mut model = self.model.take().context("a reload is still running")?;
+        let revision = self.flow.stages.sets.borrow().revision + 1;
+        let next = config.clone();
+        let built = tokio::task::spawn_blocking(move || {
+            let set = model.compile(&next, revision);
+            (model, set)
+        });
+        let (model, set) = built.await.context("building the watches panicked")?;
+        self.model = Some(model);
+        Ok(Arc::new(set?))
+    }
+
+    /// Everything new exists; only now does anything old end.
+    async fn swap(
+        &mut self,
+        config: Config,
+        diff: &Diff,
+        set: Arc<WatchSet>,
+    ) -> anyhow::Result<()> {
+        let stages = &mut self.flow.stages;
+        let _old: Arc<WatchSet> = stages.sets.send_replace(set);
+        let mut leaving = diff.cameras_removed.clone();
+        leaving.extend(diff.cameras_changed.iter().cloned());
+        let deadline = Instant::now() + CAMERA_DEADLINE;
+        for straggler in stages.cameras.stop(&leaving, deadline).await {
+            tracing::warn!(straggler, "still stopping");
+        }
+        for camera in &config.cameras {
+            if diff.cameras_added.contains(&camera.id) || diff.cameras_changed.contains(&camera.id)
+            {
+                stages.cameras.start(camera)?;
+            }
+        }
+        self.config = config;
+        tracing::info!(
+            added = ?diff.cameras_added,
+            removed = ?diff.cameras_removed,
+            changed = ?diff.cameras_changed,
+            watches = ?diff.watches_changed,
+            "reloaded"
+        );
+        Ok(())
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::Stop,
+            _ = self.interrupt.recv() => Wish::Stop,
+            _ = self.hangup.recv() => Wish::Reload,
+        }
+    }
+
+    /// From now on a second request to stop ends the process at once.
+    fn exit_on_another(mut self) {
+        tokio::spawn(async move {
+            while self.next().await != Wish::Stop {}
+            tracing::warn!("told twice to stop: exiting at once");
+            std::process::exit(1);
+        });
+    }
+}
+
+/// Tells systemd that the inference loop comes round, and only then.
+struct Watchdog {
+    ticks: Option<Interval>,
+    turns: u64,
+}
+
+impl Watchdog {
+    fn from_systemd() -> Self {
+        Self { ticks: sd_notify::watchdog_enabled().map(|limit| interval(limit / 3)), turns: 0 }
+    }
+
+    async fn due(&mut self) {
+        match &mut self.ticks {
+            Some(ticks) => {
+                ticks.tick().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn pat(&mut self, status: &Status) {
+        let turns = status.worker_turns();
+        if turns != self.turns {
+            self.turns = turns;
+            notify(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+fn interval(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Tells systemd, when there is one.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}
+
+fn log_summary(status: &Status) {
+    let (batches, encoded) = status.encoded();
+    tracing::info!(batches, encoded, "so far");
+    for (camera, counts) in status.counts() {
+        tracing::info!(
+            %camera,
+            received = counts.received,
+            sampled = counts.sampled,
+            analysed = counts.analysed,
+            replaced = counts.replaced,
+            failed = counts.failed,
+            "so far"
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! The whole flow of a node: makes every channel, starts every stage, and stops them in order.
+//!
+//! | link | capacity | when full |
+//! |---|---|---|
+//! | capture → infer | mailbox, 1 per camera | newest replaces, counted |
+//! | capture, infer → alert | 64 | wait |
+//! | alert → publish | 256 | wait: the publisher always takes in |
+//! | publish → link | 16 | probabilities dropped; a place is kept for what must arrive |
+//! | link → publish | 16 | wait |
+//! | daemon → infer, alert | 1 (`watch`) | newest wins |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::cameras::{Cameras, Ends};
+use super::worker::Worker;
+use crate::alert::{self, Alerts};
+use crate::backoff::Backoff;
+use crate::capture::gstreamer::Pace;
+use crate::clip::ImageEncoder;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::infer::{self, Inference};
+use crate::mailbox::{Receiver, WhenFull, mailbox};
+use crate::publish::mqtt::{self, Link};
+use crate::publish::topics::Topics;
+use crate::publish::{self, Publisher};
+use crate::status::Status;
+use crate::watch::{Notice, Observation, WatchSet};
+
+/// What the publisher may take of the stop's deadline to send what is left.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The parts that every flow has, whoever is told at its end.
+pub(super) struct Stages {
+    pub(super) cameras: Cameras,
+    pub(super) infer: Worker,
+    pub(super) alert: JoinHandle<()>,
+    pub(super) sets: watch::Sender<Arc<WatchSet>>,
+}
+
+/// How the stages run.
+pub(super) struct Settings {
+    pub(super) encoder: Box<dyn ImageEncoder>,
+    pub(super) set: Arc<WatchSet>,
+    pub(super) status: Arc<Status>,
+    pub(super) max_wait: Duration,
+    pub(super) pace: Pace,
+}
+
+/// Starts inference and alerting; cameras are added to [`Stages::cameras`].
+pub(super) fn start_stages(
+    settings: Settings,
+    notices: mpsc::Sender<Notice>,
+) -> anyhow::Result<Stages> {
+    let clock = Clock::start();
+    let live = settings.pace == Pace::Live;
+    let (frames, received) = mailbox(if live { WhenFull::Replace } else { WhenFull::Wait });
+    let (changes, observations) = mpsc::channel(64);
+    let (sets, newest) = watch::channel(settings.set.clone());
+    let infer = start_infer(&settings.status, settings.max_wait, settings.encoder, Inputs {
+        received,
+        sets: newest.clone(),
+        out: changes.clone(),
+    })?;
+    let alerts = Alerts {
+        inbox: observations,
+        sets: newest,
+        out: notices,
+        clock: live.then_some(clock),
+    };
+    let ends = Ends { frames, changes, status: settings.status, clock, pace: settings.pace };
+    Ok(Stages {
+        cameras: Cameras::new(ends),
+        infer,
+        alert: tokio::spawn(alert::run(alerts)),
+        sets,
+    })
+}
+
+struct Inputs {
+    received: Receiver,
+    sets: watch::Receiver<Arc<WatchSet>>,
+    out: mpsc::Sender<Observation>,
+}
+
+fn start_infer(
+    status: &Arc<Status>,
+    max_wait: Duration,
+    encoder: Box<dyn ImageEncoder>,
+    inputs: Inputs,
+) -> anyhow::Result<Worker> {
+    let inference = Inference {
+        frames: inputs.received,
+        encoder,
+        sets: inputs.sets,
+        out: inputs.out,
+        status: status.clone(),
+        max_wait,
+    };
+    Worker::start("infer".to_owned(), move || infer::run(inference))
+}
+
+/// A node's running flow, from cameras to broker.
+pub(super) struct Flow {
+    pub(super) stages: Stages,
+    publisher: JoinHandle<usize>,
+    link: JoinHandle<()>,
+}
+
+impl Flow {
+    pub(super) fn start(config: &Config, settings: Settings) -> anyhow::Result<Self> {
+        let status = settings.status.clone();
+        let (notices, inbox) = mpsc::channel(256);
+        let mut stages = start_stages(settings, notices)?;
+        let (to_link, messages) = mpsc::channel(16);
+        let (from_link, events) = mpsc::channel(16);
+        let topics = Topics::new(&config.mqtt.prefix, &config.node);
+        let link = Link {
+            broker: config.mqtt.broker.clone(),
+            client_id: format!("seewhen-{}", config.node),
+            will_topic: topics.available(),
+            messages,
+            events: from_link,
+            backoff: Backoff::default(),
+        };
+        let publisher = Publisher {
+            inbox,
+            link: to_link,
+            events,
+            status,
+            node: config.node.clone(),
+            topics,
+            capacity: config.mqtt.outbox,
+            grace: GRACE,
+        };
+        for camera in &config.cameras {
+            stages.cameras.start(camera)?;
+        }
+        Ok(Self {
+            stages,
+            publisher: tokio::spawn(publish::run(publisher)),
+            link: tokio::spawn(mqtt::run(link)),
+        })
+    }
+
+    /// Stops the cameras and waits for every later stage to end because its input closed.
+    /// Returns the names of what was not done by the deadline.
+    pub(super) async fn stop(self, deadline: Instant) -> Vec<String> {
+        let Self { stages, publisher, link } = self;
+        let Stages { cameras, mut infer, alert, sets } = stages;
+        let mut stragglers = cameras.stop_all(deadline).await;
+        drop(sets);
+        if tokio::time::timeout_at(deadline, infer.ended()).await.is_err() {
+            stragglers.push(infer.name().to_owned());
+        }
+        if tokio::time::timeout_at(deadline, alert).await.is_err() {
+            stragglers.push("alert".to_owned());
+        }
+        match tokio::time::timeout_at(deadline, publisher).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(left)) => tracing::warn!(left, "events that no broker took are lost"),
+            Ok(Err(_)) | Err(_) => stragglers.push("publish".to_owned()),
+        }
+        if tokio::time::timeout_at(deadline, link).await.is_err() {
+            stragglers.push("mqtt".to_owned());
+        }
+        stragglers
+    }
+}

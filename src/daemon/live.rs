@@ -1,0 +1,130 @@
+//! The small flow behind `seewhen watch`: one camera, one watch, no broker. What the alert stage
+//! tells goes to a callback.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::flow::{Settings, Stages, start_stages};
+use super::{STOP_DEADLINE, Signals};
+use crate::capture::gstreamer::{self, Pace};
+use crate::clip::ImageEncoder;
+use crate::config::Camera;
+use crate::model::CameraState;
+use crate::status::Status;
+use crate::watch::{Notice, WatchSet};
+
+/// What is watched, and how.
+pub struct Live {
+    pub camera: Camera,
+    pub set: WatchSet,
+    pub encoder: Box<dyn ImageEncoder>,
+    pub pace: Pace,
+}
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    Continue,
+    Stop,
+}
+
+/// Runs until the source has ended, the callback wants no more, or a signal comes. A source that
+/// never gave a frame is an error.
+pub fn run(live: Live, mut tell: impl FnMut(&Notice) -> anyhow::Result<Flow>) -> anyhow::Result<()> {
+    gstreamer::init()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let (notices, mut told) = mpsc::channel(64);
+        let settings = Settings {
+            encoder: live.encoder,
+            set: Arc::new(live.set),
+            status: Arc::new(Status::default()),
+            max_wait: std::time::Duration::ZERO,
+            pace: live.pace,
+        };
+        let mut stages = start_stages(settings, notices)?;
+        stages.cameras.start(&live.camera)?;
+        let mut source = SourceState::default();
+        // The camera that has ended keeps no sender, but the means to start more cameras does.
+        loop {
+            let notice = tokio::select! {
+                notice = told.recv() => notice,
+                _ = signals.next() => break,
+            };
+            let Some(notice) = notice else { break };
+            source.see(&notice);
+            if tell(&notice)? == Flow::Stop || source.over() {
+                break;
+            }
+        }
+        stop(stages, told, &mut tell).await?;
+        source.verdict()
+    })
+}
+
+/// Stops the flow, and tells what still comes out of it: the ends of open events.
+async fn stop(
+    stages: Stages,
+    mut told: mpsc::Receiver<Notice>,
+    tell: &mut impl FnMut(&Notice) -> anyhow::Result<Flow>,
+) -> anyhow::Result<()> {
+    let Stages { cameras, mut infer, alert, sets } = stages;
+    let deadline = Instant::now() + STOP_DEADLINE;
+    let stopping = async {
+        let stragglers = cameras.stop_all(deadline).await;
+        drop(sets);
+        infer.ended().await;
+        alert.await.context("the alert stage panicked")?;
+        if stragglers.is_empty() { Ok(()) } else { bail!("not done: {}", stragglers.join(", ")) }
+    };
+    let telling = async {
+        while let Some(notice) = told.recv().await {
+            if tell(&notice)? == Flow::Stop {
+                told.close();
+            }
+        }
+        Ok(())
+    };
+    let both = async { tokio::try_join!(stopping, telling) };
+    tokio::time::timeout_at(deadline, both).await.context("the source did not stop in time")??;
+    Ok(())
+}
+
+/// What became of the source so far.
+#[derive(Debug, Default)]
+struct SourceState {
+    ran: bool,
+    trouble: Option<String>,
+    ended: bool,
+}
+
+impl SourceState {
+    fn see(&mut self, notice: &Notice) {
+        let Notice::Camera(change) = notice else { return };
+        match change.state {
+            CameraState::Running => self.ran = true,
+            CameraState::Disabled => self.ended = true,
+            CameraState::Stalled | CameraState::Retrying => {
+                self.trouble = Some(change.reason.clone());
+            }
+            CameraState::Connecting => {}
+        }
+    }
+
+    /// A source that never worked is a mistake to tell, not one to retry for ever.
+    fn over(&self) -> bool {
+        self.ended || (!self.ran && self.trouble.is_some())
+    }
+
+    fn verdict(self) -> anyhow::Result<()> {
+        match self.trouble {
+            Some(reason) if !self.ran => bail!("no frame from the source: {reason}"),
+            _ if self.ended && !self.ran => bail!("the source ended without a frame"),
+            _ => Ok(()),
+        }
+    }
+}
