@@ -1,0 +1,275 @@
+//! A typed reader over one table of the merged configuration.
+//!
+//! Every question that gets a wrong answer becomes a problem with place and key, and the reader
+//! goes on; the caller sees `None`. Unknown keys are reported when a section is opened.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use ::config::{Map, Value, ValueKind};
+
+use super::keys;
+use super::layer::{Origin, id_of, list_of, unknown_key};
+use super::problem::{Place, Report};
+
+/// One table: the root, `[mqtt]`, one `[[camera]]`, …
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    values: &'a Map<String, Value>,
+    /// Dotted, as problems show it; empty for the root.
+    path: String,
+    /// Where the table begins.
+    place: Place,
+    report: &'a Report,
+}
+
+impl<'a> Section<'a> {
+    /// The whole configuration; `file` is the place of what is missing in it.
+    pub(super) fn root(values: &'a Map<String, Value>, file: Place, report: &'a Report) -> Self {
+        Self { values, path: String::new(), place: file, report }
+    }
+
+    /// A table inside this one; `None` when it is not there.
+    pub(super) fn section(&self, key: &str, known: &[&str]) -> Option<Self> {
+        let value = self.values.get(key)?;
+        let ValueKind::Table(values) = &value.kind else {
+            self.problem(key, format!("found {}; it must be a table", describe(value)));
+            return None;
+        };
+        let section = Section { values, path: self.path(key), place: self.place(key), ..*self };
+        Some(section.checked(known))
+    }
+
+    /// The tables of `[[key]]`.
+    pub(super) fn entries(&self, key: &str, known: &[&str]) -> Vec<Self> {
+        let Some(value) = self.values.get(key) else { return Vec::new() };
+        let Some(items) = list_of(value) else {
+            self.problem(key, format!("found {}; begin each with [[{key}]]", describe(value)));
+            return Vec::new();
+        };
+        let open = |(number, item): (usize, &'a Value)| {
+            let place = Origin::of(item).map_or_else(|| self.place.clone(), |found| found.value);
+            let id = id_of(item).map_or_else(|| format!("#{}", number + 1), str::to_owned);
+            let path = format!("{}[{id}]", self.path(key));
+            let ValueKind::Table(values) = &item.kind else {
+                self.report.problem(
+                    place,
+                    &path,
+                    format!("found {}; it must be a table", describe(item)),
+                );
+                return None;
+            };
+            Some(Section { values, path, place, report: self.report }.checked(known))
+        };
+        items.iter().enumerate().filter_map(open).collect()
+    }
+
+    fn checked(self, known: &[&str]) -> Self {
+        for (key, value) in self.values {
+            if !known.contains(&key.as_str()) {
+                let place = Origin::of(value).map_or_else(|| self.place(key), |found| found.key);
+                self.report.problem(place, &self.path(key), unknown_key(key, known));
+            }
+        }
+        self
+    }
+
+    /// Whether the key is there at all, right or wrong.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// A value that may be left out.
+    pub(super) fn get<T>(
+        &self,
+        key: &str,
+        convert: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        match convert(self.values.get(key)?) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.problem(key, message);
+                None
+            }
+        }
+    }
+
+    /// A value with a default; `None` when it is there and wrong.
+    pub(super) fn get_or<T>(
+        &self,
+        key: &str,
+        default: T,
+        convert: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        if self.has(key) { self.get(key, convert) } else { Some(default) }
+    }
+
+    /// A value for a cross-check: what is wrong with it is said elsewhere.
+    pub(super) fn peek<T>(
+        &self,
+        key: &str,
+        convert: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        convert(self.values.get(key)?).ok()
+    }
+
+    /// A value that must be there; `wanted` says what to write when it is not.
+    pub(super) fn require<T>(
+        &self,
+        key: &str,
+        wanted: &str,
+        convert: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.has(key) {
+            self.report.problem(self.place.clone(), &self.path(key), format!("missing; {wanted}"));
+        }
+        self.get(key, convert)
+    }
+
+    /// A list of texts, each with its place; `None` when it is not there or no list.
+    pub(super) fn texts(&self, key: &str) -> Option<Vec<(Place, String)>> {
+        let items = self.get(key, |value| match (&value.kind, list_of(value)) {
+            (_, Some(items)) => Ok(items.clone()),
+            (ValueKind::String(one), None) => {
+                Err(format!("found the text {one:?}; write a list: [{one:?}]"))
+            }
+            _ => Err(format!("found {}; write a list of texts", describe(value))),
+        })?;
+        let one = |item: &Value| {
+            let place = Origin::of(item).map_or_else(|| self.place(key), |found| found.value);
+            match text(item) {
+                Ok(text) => Some((place, text)),
+                Err(message) => {
+                    self.report.problem(place, &self.path(key), message);
+                    None
+                }
+            }
+        };
+        Some(items.iter().filter_map(one).collect())
+    }
+
+    pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
+        self.report.problem(self.place(key), &self.path(key), message);
+    }
+
+    pub(super) fn problem_at(&self, place: Place, key: &str, message: impl Into<String>) {
+        self.report.problem(place, &self.path(key), message);
+    }
+
+    pub(super) fn warning(&self, key: &str, message: impl Into<String>) {
+        self.report.warning(self.place(key), &self.path(key), message);
+    }
+
+    /// Where the key's value is, or the section when the key is not there.
+    fn place(&self, key: &str) -> Place {
+        let Some(value) = self.values.get(key) else { return self.place.clone() };
+        match (Origin::of(value), &value.kind) {
+            (Some(origin), _) => origin.value,
+            // The crate loses the origin of tables that it merges; a key in them has one.
+            (None, ValueKind::Table(table)) => {
+                let first = table.values().filter_map(Origin::of).map(|found| found.key).min();
+                first.unwrap_or_else(|| self.place.clone())
+            }
+            (None, _) => {
+                let name = self.path(key).replace('.', "__").to_uppercase();
+                Place::whole(format!("environment SEEWHEN_{name}"))
+            }
+        }
+    }
+
+    fn path(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+/// What a value is, in words; long texts are cut.
+pub(super) fn describe(value: &Value) -> String {
+    match &value.kind {
+        ValueKind::String(text) if text.chars().count() > 60 => {
+            format!("the text {:?}", text.chars().take(57).chain("...".chars()).collect::<String>())
+        }
+        ValueKind::String(text) => format!("the text {text:?}"),
+        ValueKind::Boolean(boolean) => format!("{boolean}"),
+        ValueKind::Table(_) => "a table".to_owned(),
+        ValueKind::Array(_) => "a list".to_owned(),
+        ValueKind::Nil => "a date or time".to_owned(),
+        number => format!("the number {number}"),
+    }
+}
+
+pub(super) fn text(value: &Value) -> Result<String, String> {
+    match &value.kind {
+        ValueKind::String(text) => Ok(text.clone()),
+        _ => Err(format!("found {}; write a text in quotes", describe(value))),
+    }
+}
+
+/// A text that is not empty.
+pub(super) fn words(value: &Value) -> Result<String, String> {
+    let text = text(value)?;
+    if text.trim().is_empty() { Err("found an empty text".to_owned()) } else { Ok(text) }
+}
+
+pub(super) fn boolean(value: &Value) -> Result<bool, String> {
+    match &value.kind {
+        ValueKind::Boolean(boolean) => Ok(*boolean),
+        _ => Err(format!("found {}; write true or false", describe(value))),
+    }
+}
+
+pub(super) fn number(value: &Value) -> Result<f64, String> {
+    match &value.kind {
+        ValueKind::Float(number) => Ok(*number),
+        // Numbers that a user means fit; others fail the range check that follows.
+        ValueKind::I64(number) => Ok(*number as f64),
+        _ => Err(format!("found {}; write a number", describe(value))),
+    }
+}
+
+pub(super) fn count(value: &Value, allowed: RangeInclusive<usize>) -> Result<usize, String> {
+    let found = match &value.kind {
+        ValueKind::I64(number) => usize::try_from(*number).ok(),
+        // Environment variables are texts.
+        ValueKind::String(text) if Origin::of(value).is_none() => text.trim().parse().ok(),
+        _ => None,
+    };
+    found.filter(|number| allowed.contains(number)).ok_or_else(|| {
+        let (least, most) = allowed.clone().into_inner();
+        format!("found {}; write a whole number from {least} to {most}", describe(value))
+    })
+}
+
+pub(super) fn duration(
+    value: &Value,
+    allowed: RangeInclusive<Duration>,
+) -> Result<Duration, String> {
+    let text = match &value.kind {
+        ValueKind::String(text) => text,
+        ValueKind::I64(number) => {
+            return Err(format!(
+                "found the number {number}; write a duration with its unit, such as \"{number}s\""
+            ));
+        }
+        _ => return Err(format!("found {}; write a duration such as \"2s\"", describe(value))),
+    };
+    let found = humantime::parse_duration(text).map_err(|_| {
+        format!("found {text:?}; write a number and its unit, such as \"500ms\", \"2s\" or \"5m\"")
+    })?;
+    if allowed.contains(&found) {
+        return Ok(found);
+    }
+    let (least, most) = allowed.into_inner();
+    let show = |duration| humantime::format_duration(duration);
+    Err(format!("found {text:?}; allowed are {} to {}", show(least), show(most)))
+}
+
+/// One of several words.
+pub(super) fn choice<T: Copy>(value: &Value, allowed: &[(&str, T)]) -> Result<T, String> {
+    let found = text(value)?;
+    let words = || allowed.iter().map(|(word, _)| *word);
+    allowed.iter().find(|(word, _)| *word == found).map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let list: Vec<String> = words().map(|word| format!("{word:?}")).collect();
+        let guess = keys::did_you_mean(&found, words(), '"');
+        format!("found {found:?}; allowed are {}{guess}", list.join(", "))
+    })
+}
