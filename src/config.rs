@@ -15,6 +15,7 @@ mod secret;
 mod section;
 mod settings;
 mod source;
+mod value;
 mod watch;
 
 pub use broker::{Broker, MqttConfig};

@@ -7,8 +7,9 @@ use url::Host;
 
 use super::keys;
 use super::secret::{Piece, Secret, Surroundings, pieces};
-use super::section::{Section, count, text};
+use super::section::Section;
 use super::source::{Address, LookUp, masked};
+use super::value::{count, text};
 
 /// `[mqtt]`
 #[derive(Debug, Clone, PartialEq)]

@@ -7,8 +7,9 @@ use ::config::{Value, ValueKind};
 
 use super::keys;
 use super::secret::Surroundings;
-use super::section::{Section, boolean, choice, duration, number, text};
+use super::section::Section;
 use super::source::{self, CameraSource};
+use super::value::{boolean, choice, duration, number, text};
 use crate::model::{CameraId, Fit, Region, View};
 
 /// `[[camera]]`

@@ -81,3 +81,47 @@ impl Config {
         keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{File, Surroundings, parse};
+
+    fn config(text: &str) -> Config {
+        let surroundings = Surroundings::of_process(Path::new(""));
+        let surroundings = Surroundings { variables: Default::default(), ..surroundings };
+        parse(&[File { name: "a.toml", text }], &surroundings).expect("right").config
+    }
+
+    const OLD: &str = r#"
+        node = "gate"
+        camera = [{ id = "a", source = "test:" }, { id = "b", source = "test:" }]
+        [[watch]]
+        id = "w"
+        cameras = ["a"]
+        label = [{ id = "l", prompts = ["x"], threshold = 0.5 }, { id = "m", prompts = ["y"] }]
+    "#;
+
+    #[test]
+    fn the_same_is_empty() {
+        assert!(config(OLD).diff(&config(OLD)).is_empty());
+    }
+
+    #[test]
+    fn names_what_changed() {
+        let new = OLD
+            .replace("\"gate\"", "\"door\"\nmqtt.url = \"mqtts://broker\"\nmodel.device = \"cpu\"")
+            .replace("{ id = \"a\", source = \"test:\" }", "{ id = \"a\", source = \"test:ball\" }")
+            .replace("id = \"b\"", "id = \"c\"")
+            .replace("threshold = 0.5", "threshold = 0.6");
+        let diff = config(OLD).diff(&config(&new));
+        let camera = |id| vec![CameraId::try_new(id).expect("an id")];
+        assert_eq!(diff.restart, ["node", "model.device", "mqtt.url"]);
+        assert_eq!(diff.cameras_changed, camera("a"));
+        assert_eq!(diff.cameras_removed, camera("b"));
+        assert_eq!(diff.cameras_added, camera("c"));
+        assert_eq!(diff.watches_changed, [WatchId::try_new("w").expect("an id")]);
+    }
+}

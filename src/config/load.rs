@@ -140,7 +140,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
         root.problem("camera", "no camera; add [[camera]] with id and source");
     }
     let known: Vec<String> =
-        cameras.iter().filter_map(|camera| camera.peek("id", super::section::text)).collect();
+        cameras.iter().filter_map(|camera| camera.peek("id", super::value::text)).collect();
     let watches = root.entries("watch", keys::WATCH);
     if watches.is_empty() {
         root.warning("watch", "no watch, so nothing is looked for; add [[watch]]");
@@ -200,4 +200,105 @@ fn environment(surroundings: &Surroundings, report: &Report) -> Environment {
         .prefix_separator("_")
         .separator("__")
         .source(Some(keys_only))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const REFERENCE: &str = include_str!("../../config/seewhen.toml");
+
+    fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Surroundings {
+            folder: "/etc/seewhen".into(),
+            host: "gate.example.org".into(),
+            variables: variables.iter().map(own).collect::<BTreeMap<_, _>>(),
+            read: |_| Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn reference(text: &str) -> Loaded {
+        let files = [File { name: "seewhen.toml", text }];
+        parse(&files, &surroundings(&[("PORCH_PASSWORD", "open")])).expect("a right configuration")
+    }
+
+    #[test]
+    fn the_reference_shows_every_key() {
+        let sections = [
+            keys::TOP,
+            keys::MODEL,
+            keys::MQTT,
+            keys::CAMERA,
+            keys::REGION,
+            keys::WATCH,
+            keys::LABEL,
+        ];
+        for key in sections.concat() {
+            let shown = [format!("\n{key} ="), format!("\n# {key} ="), format!("\n#> {key} =")];
+            let inline = [format!("{{ {key} ="), format!(", {key} =")];
+            let header = [format!("[{key}]"), format!("[watch.{key}]")];
+            let mut ways = shown.iter().chain(&inline).chain(&header);
+            assert!(ways.any(|way| REFERENCE.contains(way)), "{key} is not in config/seewhen.toml");
+        }
+    }
+
+    #[test]
+    fn the_reference_is_right_about_defaults() {
+        let defaults_written_out = REFERENCE
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(key) if key.contains(" = ") => format!("{key}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect::<String>();
+        assert_ne!(defaults_written_out, REFERENCE);
+        let found = reference(REFERENCE);
+        assert_eq!(found, reference(&defaults_written_out));
+        assert_eq!(found.warnings, []);
+        assert_eq!(found.config.cameras[0].id.as_str(), "porch");
+    }
+
+    #[test]
+    fn the_environment_comes_last() {
+        let files = [
+            File { name: "a.toml", text: "node = \"a\"\n[mqtt]\nprefix = \"a\"\noutbox = 7" },
+            File {
+                name: "b.toml",
+                text: "node = \"b\"\n[[camera]]\nid = \"x\"\nsource = \"test:\"",
+            },
+        ];
+        let variables = [
+            ("SEEWHEN_NODE", "from-environment"),
+            ("SEEWHEN_MODEL__MAX_BATCH", "4"),
+            ("SEEWHEN_MQTT__PASSWORD", "00123"),
+            ("SEEWHEN_MQTT__USER", "me"),
+            ("SEEWHEN_MODEL_DIR", "/models"),
+            ("SEEWHEN_PORT", "tcp://10.0.0.1:80"),
+        ];
+        let Loaded { config, warnings } = parse(&files, &surroundings(&variables)).expect("right");
+        assert_eq!(config.node.as_str(), "from-environment");
+        assert_eq!((config.model.max_batch, config.model.dir), (4, None));
+        assert_eq!((config.mqtt.prefix.as_str(), config.mqtt.outbox), ("a", 7));
+        let password = config.mqtt.broker.password.expect("a password");
+        assert_eq!(password.reveal(), "00123", "an environment variable is a text");
+        let shown: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.len(), 2, "{shown:?}");
+        assert!(shown[1].starts_with("environment SEEWHEN_PORT: is no key"), "{shown:?}");
+    }
+
+    #[test]
+    fn the_node_is_the_host_by_default() {
+        let text = "[[camera]]\nid = \"x\"\nsource = \"test:\"";
+        let node = |host: &str| {
+            let surroundings = Surroundings { host: host.into(), ..surroundings(&[]) };
+            let loaded = parse(&[File { name: "a.toml", text }], &surroundings).expect("right");
+            loaded.config.node.as_str().to_owned()
+        };
+        assert_eq!(node("gate.example.org"), "gate");
+        assert_eq!(node("tor für 1"), "tor-f-r-1");
+        assert_eq!(node(""), "seewhen");
+    }
 }

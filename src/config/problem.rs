@@ -110,6 +110,7 @@ impl Report {
             warnings.sort();
             return Ok((value, warnings));
         }
+        debug_assert!(!problems.is_empty(), "a reader gave up and did not say why");
         problems.sort();
         problems.dedup();
         Err(Problems(problems))

@@ -7,7 +7,8 @@ use ::config::Value;
 
 use super::keys;
 use super::secret::Surroundings;
-use super::section::{Section, count, duration, text, words};
+use super::section::Section;
+use super::value::{count, duration, text, words};
 use crate::model::NodeId;
 
 /// `[model]`

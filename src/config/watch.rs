@@ -9,7 +9,8 @@ use std::time::Duration;
 use ::config::Value;
 
 use super::keys;
-use super::section::{Section, choice, duration, number, text};
+use super::section::Section;
+use super::value::{choice, duration, number, text};
 use crate::model::{CameraId, LabelId, WatchId};
 use crate::watch::{LabelRule, ScoreKind};
 
