@@ -131,8 +131,9 @@ fn levels(found: String) -> Result<String, String> {
     let wrong = |level: &str| level.is_empty() || level.contains(['+', '#', '\0']);
     if found.split('/').any(wrong) || found.starts_with('$') {
         return Err(format!(
-            "found {found:?}; write topic levels such as \"home/cameras\": no '+' or '#', no '/' \
-             at either end or twice in a row, no '$' at the beginning"
+            "found {:?}; write topic levels such as \"home/cameras\": no '+' or '#', no '/' \
+             at either end or twice in a row, no '$' at the beginning",
+            masked(&found)
         ));
     }
     Ok(found)

@@ -29,7 +29,7 @@ pub(super) fn did_you_mean<'a>(
     known
         .into_iter()
         .map(|word| (near(word), word))
-        .filter(|(far, word)| *far <= word.chars().count().max(3) / 3)
+        .filter(|(far, word)| *far <= word.len().max(3) / 3 && *far < found.len())
         .min()
         .map(|(_, word)| format!("; did you mean {quote}{word}{quote}?"))
         .unwrap_or_default()
@@ -66,5 +66,6 @@ mod tests {
         assert_eq!(guess("prompst"), "; did you mean `prompts`?");
         assert_eq!(guess("di"), "; did you mean `id`?");
         assert_eq!(guess("colour"), "");
+        assert_eq!(did_you_mean("w", ["x", "y"], '`'), "", "one letter is no hint");
     }
 }

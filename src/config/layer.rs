@@ -124,9 +124,11 @@ impl File<'_> {
     }
 
     fn report_syntax(&self, errors: &[toml::de::Error], report: &Report) {
+        let mut errors: Vec<_> =
+            errors.iter().map(|error| (error.span().unwrap_or_default(), error)).collect();
+        errors.sort_by_key(|(span, _)| span.start);
         let mut last_line = 0;
-        for error in errors {
-            let span = error.span().unwrap_or_default();
+        for (span, error) in errors {
             let place = self.place(span.start);
             // What follows on the same line is nearly always a consequence.
             if place.line == last_line {

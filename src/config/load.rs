@@ -12,7 +12,7 @@ use super::keys;
 use super::layer::{Layer, unknown_key};
 use super::problem::{Place, Problem, Problems, Report};
 use super::secret::Surroundings;
-use super::section::Section;
+use super::section::{self, Section};
 use super::{Config, broker, camera, settings, watch};
 
 /// A configuration that can be used.
@@ -32,7 +32,7 @@ pub struct File<'a> {
 
 /// Lists are filled by their sections: there is no camera before a file names one.
 const DEFAULTS: File<'_> = File {
-    name: "defaults",
+    name: section::DEFAULTS,
     text: r#"
         [model]
         bundle = "mini"
@@ -135,13 +135,11 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
     let node = settings::node(root, surroundings);
     let model = settings::model(root, surroundings);
     let mqtt = broker::read(root, surroundings);
-    let cameras = root.entries("camera", keys::CAMERA);
-    if cameras.is_empty() && !root.has("camera") {
-        root.problem("camera", "no camera; add [[camera]] with id and source");
-    }
+    let none = "no camera; add [[camera]] with id and source";
+    let cameras = root.entries("camera", keys::CAMERA, Some(none));
     let known: Vec<String> =
         cameras.iter().filter_map(|camera| camera.peek("id", super::value::text)).collect();
-    let watches = root.entries("watch", keys::WATCH);
+    let watches = root.entries("watch", keys::WATCH, None);
     if watches.is_empty() {
         root.warning("watch", "no watch, so nothing is looked for; add [[watch]]");
     }

@@ -9,6 +9,9 @@ use super::layer::{Origin, id_of, list_of, unknown_key};
 use super::problem::{Place, Report};
 use super::value::{describe, text};
 
+/// Name of the layer that no user wrote.
+pub(super) const DEFAULTS: &str = "defaults";
+
 /// One table: the root, `[mqtt]`, one `[[camera]]`, …
 pub(super) struct Section<'a> {
     values: &'a Map<String, Value>,
@@ -29,23 +32,35 @@ impl<'a> Section<'a> {
     pub(super) fn section(&self, key: &str, known: &[&str]) -> Option<Self> {
         let value = self.values.get(key)?;
         let ValueKind::Table(values) = &value.kind else {
-            self.problem(key, format!("found {}; it must be a table", describe(value)));
+            let (found, known) = (describe(value), known.join(", "));
+            self.problem(key, format!("found {found}; it must be a table with the keys {known}"));
             return None;
         };
         let section = Section { values, path: self.path(key), place: self.place(key), ..*self };
         Some(section.checked(known))
     }
 
-    /// The tables of `[[key]]`.
-    pub(super) fn entries(&self, key: &str, known: &[&str]) -> Vec<Self> {
-        let Some(value) = self.values.get(key) else { return Vec::new() };
-        let Some(items) = list_of(value) else {
-            self.problem(key, format!("found {}; begin each with [[{key}]]", describe(value)));
-            return Vec::new();
+    /// The tables of `[[key]]`; `none` is the problem when there are none.
+    pub(super) fn entries(&self, key: &str, known: &[&str], none: Option<&str>) -> Vec<Self> {
+        let items = match self.values.get(key) {
+            Some(value) if list_of(value).is_none() => {
+                // The path without ids is what a header has: `watch.label`.
+                let path = self.path(key);
+                let header: String =
+                    path.split('[').map(|part| part.rsplit(']').next().unwrap_or(part)).collect();
+                let found = describe(value);
+                self.problem(key, format!("found {found}; begin each with [[{header}]]"));
+                return Vec::new();
+            }
+            value => value.and_then(list_of).map_or(&[][..], Vec::as_slice),
         };
+        if let (true, Some(none)) = (items.is_empty(), none) {
+            self.problem(key, none);
+        }
         let open = |(number, item): (usize, &'a Value)| {
             let place = Origin::of(item).map_or_else(|| self.place.clone(), |found| found.value);
-            let id = id_of(item).map_or_else(|| format!("#{}", number + 1), str::to_owned);
+            let id = id_of(item).filter(|id| !id.is_empty());
+            let id = id.map_or_else(|| format!("#{}", number + 1), str::to_owned);
             let path = format!("{}[{id}]", self.path(key));
             let ValueKind::Table(values) = &item.kind else {
                 self.report.problem(
@@ -122,12 +137,14 @@ impl<'a> Section<'a> {
         self.get(key, convert)
     }
 
-    /// A list of texts, each with its place; `None` when it is not there or no list.
-    pub(super) fn texts(&self, key: &str) -> Option<Vec<(Place, String)>> {
+    /// A list of texts, each with its place; `None` when it is not there or no list. `wanted`
+    /// says what to write instead of an empty one.
+    pub(super) fn texts(&self, key: &str, wanted: &str) -> Option<Vec<(Place, String)>> {
         let items = self.get(key, |value| match (&value.kind, list_of(value)) {
+            (_, Some(items)) if items.is_empty() => Err(format!("found an empty list; {wanted}")),
             (_, Some(items)) => Ok(items.clone()),
-            (ValueKind::String(one), None) => {
-                Err(format!("found the text {one:?}; write a list: [{one:?}]"))
+            (ValueKind::String(_), None) => {
+                Err(format!("found {}; write a list, with [ and ] around it", describe(value)))
             }
             _ => Err(format!("found {}; write a list of texts", describe(value))),
         })?;
@@ -163,7 +180,8 @@ impl<'a> Section<'a> {
             (Some(origin), _) => origin.value,
             // The crate loses the origin of tables that it merges; a key in them has one.
             (None, ValueKind::Table(table)) => {
-                let first = table.values().filter_map(Origin::of).map(|found| found.key).min();
+                let origins = table.values().filter_map(Origin::of).map(|found| found.key);
+                let first = origins.filter(|place| place.file != DEFAULTS).min();
                 first.unwrap_or_else(|| self.place.clone())
             }
             (None, _) => {

@@ -50,11 +50,11 @@ pub fn parse_device(text: &str) -> Result<Device, String> {
         ("tensorrt", _) => gpu().map(Device::TensorRt),
         _ => Err(()),
     };
+    // No guess here: the nearest word to "gpu" is "cpu".
     found.map_err(|()| {
-        let guess = keys::did_you_mean(name, ["auto", "cpu", "openvino", "cuda", "tensorrt"], '"');
         format!(
             "found {text:?}; allowed are \"auto\", \"cpu\", \"openvino\", \"cuda:N\" and \
-             \"tensorrt:N\", N being the GPU's number{guess}"
+             \"tensorrt:N\", N being the GPU's number"
         )
     })
 }

@@ -47,9 +47,13 @@ pub(super) fn parse(text: &str, surroundings: &Surroundings) -> Result<CameraSou
     let parts = pieces(text).map_err(|reason| format!("{}; {reason}", found()))?;
     if let [Piece::Reference(name)] = parts[..] {
         let whole = surroundings.look_up(name)?;
-        // The reasons quote the value, so a general one has to do.
-        return read(&whole, surroundings, &|name| Err(format!("${{{name}}} in a reference")))
-            .map_err(|_| format!("the value of ${{{name}}} is no source; {ALLOWED}"));
+        let nested = |_: &str| Err("a reference in a reference".to_owned());
+        // Addresses only, since a path would be shown; a general reason, so that nothing of the
+        // value can show.
+        return match read(&whole, surroundings, &nested) {
+            Ok(source @ (CameraSource::Rtsp { .. } | CameraSource::Http { .. })) => Ok(source),
+            _ => Err(format!("the value of ${{{name}}} is no rtsp or http address")),
+        };
     }
     read(text, surroundings, &|name| surroundings.look_up(name))
         .map_err(|reason| format!("{}; {reason}", found()))
@@ -75,7 +79,7 @@ fn read(
         });
     }
     if text.contains("${") {
-        return Err("references work in rtsp and http addresses, or as the whole source".to_owned());
+        return Err("references work in rtsp and http addresses only".to_owned());
     }
     let path = rest.strip_prefix("//").unwrap_or(rest);
     match scheme {
@@ -134,10 +138,9 @@ impl Address {
         }
         let tail = expand(tail, look_up, encode)?;
         let url = Url::parse(&format!("{scheme}://{host}{tail}")).map_err(|error| {
-            format!(
-                "{error}; in a user name or password write '/' as %2F, '?' as %3F, '#' as %23, \
-                 or put it into a ${{NAME}}"
-            )
+            let hint = "; in a user name or password write '/' as %2F, '?' as %3F and '#' as %23, \
+                        or put it into a ${NAME}";
+            format!("{error}{}", if rest.contains('@') { hint } else { "" })
         })?;
         if url.host_str().is_none_or(str::is_empty) {
             return Err("the host is missing".to_owned());

@@ -7,14 +7,21 @@ use ::config::{Value, ValueKind};
 
 use super::keys;
 use super::layer::Origin;
+use super::source::masked;
 
 /// What a value is, in words; long texts are cut.
 pub(super) fn describe(value: &Value) -> String {
     match &value.kind {
-        ValueKind::String(text) if text.chars().count() > 60 => {
-            format!("the text {:?}", text.chars().take(57).chain("...".chars()).collect::<String>())
-        }
-        ValueKind::String(text) => format!("the text {text:?}"),
+        // Masked, since an address may have landed in the wrong place.
+        ValueKind::String(text) => match masked(text) {
+            long if long.chars().count() > 60 => {
+                format!(
+                    "the text {:?}",
+                    long.chars().take(57).chain("...".chars()).collect::<String>()
+                )
+            }
+            short => format!("the text {short:?}"),
+        },
         ValueKind::Boolean(boolean) => format!("{boolean}"),
         ValueKind::Table(_) => "a table".to_owned(),
         ValueKind::Array(_) => "a list".to_owned(),

@@ -49,12 +49,8 @@ pub(super) fn read(watch: &Section<'_>, known: &[String]) -> Option<WatchConfig>
     });
     let publish_every =
         watch.get_or("publish_every", Duration::from_secs(5), |value| duration(value, UP_TO_A_DAY));
-    let sections = watch.entries("label", keys::LABEL);
-    if sections.is_empty()
-        && watch.get("label", |value| Ok(value.clone())).is_none_or(is_empty_list)
-    {
-        watch.problem("label", "no labels; add [[watch.label]] with id, prompts and threshold");
-    }
+    let none = "no labels; add [[watch.label]] with id, prompts and threshold";
+    let sections = watch.entries("label", keys::LABEL, Some(none));
     let labels: Vec<Option<LabelConfig>> = sections.iter().map(label).collect();
     check_thresholds(watch, &sections, score);
     Some(WatchConfig {
@@ -67,16 +63,10 @@ pub(super) fn read(watch: &Section<'_>, known: &[String]) -> Option<WatchConfig>
     })
 }
 
-fn is_empty_list(value: Value) -> bool {
-    value.into_array().is_ok_and(|items| items.is_empty())
-}
-
 fn cameras(watch: &Section<'_>, known: &[String]) -> Vec<CameraId> {
     let all = || known.iter().filter_map(|id| CameraId::try_new(id).ok()).collect();
-    let Some(names) = watch.texts("cameras") else { return all() };
-    if names.is_empty() {
-        watch.problem("cameras", "found an empty list; name cameras, or remove the key for all");
-    }
+    let wanted = "name cameras, or remove the key for all";
+    let Some(names) = watch.texts("cameras", wanted) else { return all() };
     let mut found = Vec::new();
     for (place, name) in names {
         match CameraId::try_new(&name) {
@@ -96,10 +86,8 @@ fn cameras(watch: &Section<'_>, known: &[String]) -> Vec<CameraId> {
 }
 
 fn templates(watch: &Section<'_>) -> Vec<String> {
-    let Some(found) = watch.texts("templates") else { return vec!["{}".to_owned()] };
-    if found.is_empty() {
-        watch.problem("templates", "found an empty list; write [\"{}\"], or remove the key");
-    }
+    let wanted = "write [\"{}\"], or remove the key";
+    let Some(found) = watch.texts("templates", wanted) else { return vec!["{}".to_owned()] };
     for (place, template) in &found {
         if template.matches("{}").count() != 1 {
             let message = format!(
@@ -118,12 +106,7 @@ fn label(label: &Section<'_>) -> Option<LabelConfig> {
     });
     let wanted = "write what the model should see, such as prompts = [\"a parcel by a door\"]";
     label.require("prompts", wanted, |_| Ok(()));
-    let prompts = label.texts("prompts").unwrap_or_default();
-    if prompts.is_empty()
-        && label.get("prompts", |value| Ok(is_empty_list(value.clone()))) == Some(true)
-    {
-        label.problem("prompts", format!("found an empty list; {wanted}"));
-    }
+    let prompts = label.texts("prompts", wanted).unwrap_or_default();
     for (place, prompt) in &prompts {
         if prompt.trim().is_empty() {
             label.problem_at(
