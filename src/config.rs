@@ -7,6 +7,7 @@
 mod broker;
 mod camera;
 mod diff;
+mod environment;
 mod keys;
 mod layer;
 mod load;

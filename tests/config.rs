@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use seewhen::config::{self, CameraSource, File, Loaded, Problems, Surroundings};
 
 const CONFIGS: &str = "tests/data/configs";
@@ -134,8 +135,7 @@ fn a_file_and_its_conf_d_are_read_from_disk() {
 
 const SECRET: &str = "s3cr:t/@#%?&";
 
-#[test]
-fn secrets_arrive_and_never_show() {
+fn with_secrets() -> Loaded {
     let text = r#"
         mqtt.url = "mqtts://broker.example"
         mqtt.user = "file:user.txt"
@@ -157,8 +157,12 @@ fn secrets_arrive_and_never_show() {
     let mut surroundings = surroundings(Path::new("/etc"), variables.into());
     surroundings.read = |_| Ok("s3cr-user\n".to_owned());
     let file = File { name: "a.toml", text };
-    let loaded = config::parse(&[file], &surroundings).expect("right");
+    config::parse(&[file], &surroundings).expect("right")
+}
 
+#[test]
+fn secrets_arrive() {
+    let loaded = with_secrets();
     let CameraSource::Rtsp { url, user, password } = &loaded.config.cameras[0].source else {
         panic!("{:?}", loaded.config.cameras[0])
     };
@@ -169,7 +173,11 @@ fn secrets_arrive_and_never_show() {
     assert_eq!(broker.user.as_deref(), Some("s3cr-user"));
     assert_eq!(broker.password.as_ref().map(|password| password.reveal()), Some(SECRET));
     assert_eq!((broker.port, broker.tls), (8883, true));
+}
 
+#[test]
+fn secrets_never_show() {
+    let loaded = with_secrets();
     let shown: Vec<String> =
         loaded.config.cameras.iter().map(|camera| camera.source.to_string()).collect();
     assert_eq!(
@@ -227,5 +235,25 @@ fn sources_of_the_command_line() {
     assert!(parse("rtspp://host/").expect_err("wrong").contains("did you mean \"rtsp\"?"));
     for bad in ["", "file:", "file://host/x", "v4l2:video0", "test:a b", "rtsp://", "http:host"] {
         parse(bad).expect_err(bad);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Whatever is cut out of the reference, there is a configuration or there are problems.
+    #[test]
+    fn broken_files_end_in_problems(start in 0.0..1.0, length in 0usize..60, added in "[\\[\\]{}=\"\n.a0-]{0,3}") {
+        let reference = include_str!("../config/seewhen.toml");
+        let start = (start * reference.len() as f64) as usize;
+        let end = (start + length).min(reference.len());
+        // The reference is ASCII, so any cut is one between characters.
+        let text = format!("{}{added}{}", &reference[..start], &reference[end..]);
+        let file = File { name: "a.toml", text: &text };
+        let variables = [("PORCH_PASSWORD".to_owned(), "open".to_owned())];
+        match config::parse(&[file], &surroundings(Path::new("/"), variables.into())) {
+            Ok(loaded) => prop_assert!(loaded.config.cameras.len() <= 2),
+            Err(problems) => prop_assert!(!problems.as_slice().is_empty()),
+        }
     }
 }

@@ -104,10 +104,11 @@ fn read_region(region: &Section<'_>) -> Option<Region> {
         if start + size > 1.0 + 1e-9 {
             let (axis, most) = (if key == "width" { "x" } else { "y" }, 1.0 - start);
             let most = (most * 1000.0).floor() / 1000.0;
-            region.problem(
-                key,
-                format!("found {size}, which reaches beyond the picture with {axis} = {start}; at most {most}"),
+            let message = format!(
+                "found {size}, which reaches beyond the picture with {axis} = {start}; \
+                 at most {most}"
             );
+            region.problem(key, message);
             return None;
         }
     }

@@ -6,10 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use ::config::builder::DefaultState;
-use ::config::{ConfigBuilder, Environment, Map, ValueKind};
+use ::config::{ConfigBuilder, ValueKind};
 
+use super::environment::environment;
 use super::keys;
-use super::layer::{Layer, unknown_key};
+use super::layer::Layer;
 use super::problem::{Place, Problem, Problems, Report};
 use super::secret::Surroundings;
 use super::section::{self, Section};
@@ -46,10 +47,6 @@ const DEFAULTS: File<'_> = File {
         outbox = 1000
     "#,
 };
-
-const PREFIX: &str = "SEEWHEN_";
-/// Variables of the command line, which are no keys.
-const NOT_KEYS: &[&str] = &["SEEWHEN_MODEL_DIR", "SEEWHEN_LOG", "SEEWHEN_CONFIG"];
 
 /// Reads `path`, then `conf.d/*.toml` beside it in the order of their names, then the
 /// environment. Reports every problem of all of them.
@@ -114,7 +111,7 @@ fn read_layers(
         .chain(files)
         .map(|file| Layer::parse(file.name, file.text, &report))
         .collect();
-    let environment = environment(surroundings, &report);
+    let environment = environment(&surroundings.variables, &report);
     let Some(layers) = layers.into_iter().collect::<Option<Vec<_>>>() else {
         return report.finish(None);
     };
@@ -163,41 +160,6 @@ fn warn_unwatched(config: &Config, sections: &[Section<'_>]) {
             section.warning("id", "no watch looks at this camera; add it to a watch's cameras");
         }
     }
-}
-
-/// The variables that are keys, for the crate. Others with our prefix are reported: as problems
-/// when they look like keys, else as warnings, since a container's runtime may set some (a
-/// Kubernetes service called "seewhen" makes `SEEWHEN_PORT`).
-fn environment(surroundings: &Surroundings, report: &Report) -> Environment {
-    let mut keys_only: Map<String, String> = Map::new();
-    for (name, value) in &surroundings.variables {
-        let Some(key) = name.strip_prefix(PREFIX).map(str::to_lowercase) else { continue };
-        let place = Place::whole(format!("environment {name}"));
-        let path = key.replace("__", ".");
-        let unknown = |key, known| report.problem(place.clone(), &path, unknown_key(key, known));
-        match key.split_once("__") {
-            _ if NOT_KEYS.contains(&name.as_str()) => {}
-            None if key == "node" => drop(keys_only.insert(name.clone(), value.clone())),
-            None => report.warning(
-                place,
-                "",
-                "is no key and has no effect; keys are named as in SEEWHEN_MQTT__URL",
-            ),
-            Some(("camera" | "watch", _)) => report.problem(
-                place,
-                &path,
-                "cameras and watches cannot be set in the environment; write a file in conf.d",
-            ),
-            Some(("model", key)) if !keys::MODEL.contains(&key) => unknown(key, keys::MODEL),
-            Some(("mqtt", key)) if !keys::MQTT.contains(&key) => unknown(key, keys::MQTT),
-            Some(("model" | "mqtt", _)) => drop(keys_only.insert(name.clone(), value.clone())),
-            Some((section, _)) => unknown(section, &["node", "model", "mqtt"]),
-        }
-    }
-    Environment::with_prefix("SEEWHEN")
-        .prefix_separator("_")
-        .separator("__")
-        .source(Some(keys_only))
 }
 
 #[cfg(test)]

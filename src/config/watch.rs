@@ -2,13 +2,13 @@
 //!
 //! Reports thresholds that cannot work; what prompts look like to the model is left to `clip`.
 
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ::config::Value;
 
 use super::keys;
+use super::layer::list_of;
 use super::section::Section;
 use super::value::{choice, duration, number, text};
 use crate::model::{CameraId, LabelId, WatchId};
@@ -178,7 +178,7 @@ fn check_thresholds(watch: &Section<'_>, labels: &[Section<'_>], score: Option<S
              what is there otherwise, such as \"an empty porch\"",
         );
     }
-    let prompts = |label: &Section<'_>| label.peek("prompts", prompt_set).unwrap_or_default();
+    let prompts = |label: &Section<'_>| label.peek("prompts", sorted_prompts).unwrap_or_default();
     for label in labels {
         let twins = labels.iter().filter(|other| prompts(other) == prompts(label)).count();
         let most = 1.0 / twins as f64;
@@ -192,6 +192,10 @@ fn check_thresholds(watch: &Section<'_>, labels: &[Section<'_>], score: Option<S
     }
 }
 
-fn prompt_set(value: &Value) -> Result<BTreeSet<String>, String> {
-    super::layer::list_of(value).into_iter().flatten().map(text).collect()
+/// In one order, whichever they were written in; one given twice counts twice.
+fn sorted_prompts(value: &Value) -> Result<Vec<String>, String> {
+    let mut found: Vec<String> =
+        list_of(value).into_iter().flatten().map(text).collect::<Result<_, _>>()?;
+    found.sort();
+    Ok(found)
 }
