@@ -1,0 +1,127 @@
+//! What changed between two configurations, for reload.
+
+use super::{Config, ModelConfig, MqttConfig};
+use crate::model::{CameraId, WatchId};
+
+/// What a reload has to do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Diff {
+    /// Keys that changed and are read at start only.
+    pub restart: Vec<&'static str>,
+    pub cameras_added: Vec<CameraId>,
+    pub cameras_removed: Vec<CameraId>,
+    pub cameras_changed: Vec<CameraId>,
+    /// Added, removed or changed; all watches are swapped as one.
+    pub watches_changed: Vec<WatchId>,
+}
+
+impl Diff {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Config {
+    /// What is different in `new`.
+    pub fn diff(&self, new: &Self) -> Diff {
+        let (old_cameras, new_cameras) = (&self.cameras, &new.cameras);
+        let old_camera = |id: &CameraId| old_cameras.iter().find(|camera| camera.id == *id);
+        let added = new_cameras.iter().filter(|camera| old_camera(&camera.id).is_none());
+        let removed =
+            old_cameras.iter().filter(|old| new_cameras.iter().all(|camera| camera.id != old.id));
+        let changed = new_cameras
+            .iter()
+            .filter(|camera| old_camera(&camera.id).is_some_and(|old| old != *camera));
+        let ids = |cameras: Vec<_>| {
+            cameras.into_iter().map(|camera: &super::Camera| camera.id.clone()).collect()
+        };
+        Diff {
+            restart: self.restart(new),
+            cameras_added: ids(added.collect()),
+            cameras_removed: ids(removed.collect()),
+            cameras_changed: ids(changed.collect()),
+            watches_changed: self.watches_changed(new),
+        }
+    }
+
+    fn watches_changed(&self, new: &Self) -> Vec<WatchId> {
+        let not_in = |these: &Self, others: &Self| -> Vec<WatchId> {
+            let watches = these.watches.iter().filter(|watch| !others.watches.contains(watch));
+            watches.map(|watch| watch.id.clone()).collect()
+        };
+        let mut found = not_in(new, self);
+        found.extend(not_in(self, new));
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    // Taken apart completely, so that a new field cannot be forgotten here.
+    fn restart(&self, new: &Self) -> Vec<&'static str> {
+        let ModelConfig { bundle, device, dir, prompt_cache, max_batch, max_wait } = &self.model;
+        let MqttConfig { broker, prefix, discovery, outbox } = &self.mqtt;
+        let super::Broker { host, port, tls, user, password } = broker;
+        let (model, mqtt) = (&new.model, &new.mqtt);
+        let address = (&mqtt.broker.host, &mqtt.broker.port, &mqtt.broker.tls);
+        let keys = [
+            ("node", self.node == new.node),
+            ("model.bundle", *bundle == model.bundle),
+            ("model.device", *device == model.device),
+            ("model.dir", *dir == model.dir),
+            ("model.prompt_cache", *prompt_cache == model.prompt_cache),
+            ("model.max_batch", *max_batch == model.max_batch),
+            ("model.max_wait", *max_wait == model.max_wait),
+            ("mqtt.url", (host, port, tls) == address),
+            ("mqtt.user", *user == mqtt.broker.user),
+            ("mqtt.password", *password == mqtt.broker.password),
+            ("mqtt.prefix", *prefix == mqtt.prefix),
+            ("mqtt.discovery", *discovery == mqtt.discovery),
+            ("mqtt.outbox", *outbox == mqtt.outbox),
+        ];
+        keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{File, Surroundings, parse};
+
+    fn config(text: &str) -> Config {
+        let surroundings = Surroundings::of_process(Path::new(""));
+        let surroundings = Surroundings { variables: Default::default(), ..surroundings };
+        parse(&[File { name: "a.toml", text }], &surroundings).expect("right").config
+    }
+
+    const OLD: &str = r#"
+        node = "gate"
+        camera = [{ id = "a", source = "test:" }, { id = "b", source = "test:" }]
+        [[watch]]
+        id = "w"
+        cameras = ["a"]
+        label = [{ id = "l", prompts = ["x"], threshold = 0.5 }, { id = "m", prompts = ["y"] }]
+    "#;
+
+    #[test]
+    fn the_same_is_empty() {
+        assert!(config(OLD).diff(&config(OLD)).is_empty());
+    }
+
+    #[test]
+    fn names_what_changed() {
+        let new = OLD
+            .replace("\"gate\"", "\"door\"\nmqtt.url = \"mqtts://broker\"\nmodel.device = \"cpu\"")
+            .replace("{ id = \"a\", source = \"test:\" }", "{ id = \"a\", source = \"test:ball\" }")
+            .replace("id = \"b\"", "id = \"c\"")
+            .replace("threshold = 0.5", "threshold = 0.6");
+        let diff = config(OLD).diff(&config(&new));
+        let camera = |id| vec![CameraId::try_new(id).expect("an id")];
+        assert_eq!(diff.restart, ["node", "model.device", "mqtt.url"]);
+        assert_eq!(diff.cameras_changed, camera("a"));
+        assert_eq!(diff.cameras_removed, camera("b"));
+        assert_eq!(diff.cameras_added, camera("c"));
+        assert_eq!(diff.watches_changed, [WatchId::try_new("w").expect("an id")]);
+    }
+}

@@ -1,0 +1,115 @@
+//! `node` and `[model]`: who this is, and what runs the model.
+
+use std::path::{MAIN_SEPARATOR, PathBuf};
+use std::time::Duration;
+
+use ::config::Value;
+
+use super::keys;
+use super::secret::Surroundings;
+use super::section::Section;
+use super::value::{count, duration, text, words};
+use crate::model::NodeId;
+
+/// `[model]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelConfig {
+    /// A name under the models folder, or a path (anything with a '/').
+    pub bundle: String,
+    pub device: Device,
+    /// Where bundles are looked for; `--model-dir` and `SEEWHEN_MODEL_DIR` mean the same.
+    pub dir: Option<PathBuf>,
+    /// Where prompt embeddings are kept; `None` for the default place.
+    pub prompt_cache: Option<PathBuf>,
+    /// Most frames encoded in one run of the model.
+    pub max_batch: usize,
+    /// How long a batch that is not full waits for more frames.
+    pub max_wait: Duration,
+}
+
+/// What runs the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    #[default]
+    Auto,
+    Cpu,
+    OpenVino,
+    Cuda(u32),
+    TensorRt(u32),
+}
+
+/// Reads a device as configuration and command line name it.
+pub fn parse_device(text: &str) -> Result<Device, String> {
+    let (name, number) = text.split_once(':').map_or((text, None), |(n, gpu)| (n, Some(gpu)));
+    let gpu = || number.map_or(Ok(0), |digits| digits.parse().map_err(drop));
+    let found = match (name, number) {
+        ("auto", None) => Ok(Device::Auto),
+        ("cpu", None) => Ok(Device::Cpu),
+        ("openvino", None) => Ok(Device::OpenVino),
+        ("cuda", _) => gpu().map(Device::Cuda),
+        ("tensorrt", _) => gpu().map(Device::TensorRt),
+        _ => Err(()),
+    };
+    // No guess here: the nearest word to "gpu" is "cpu".
+    found.map_err(|()| {
+        format!(
+            "found {text:?}; allowed are \"auto\", \"cpu\", \"openvino\", \"cuda:N\" and \
+             \"tensorrt:N\", N being the GPU's number"
+        )
+    })
+}
+
+/// `None` when it was wrong and has been reported.
+pub(super) fn node(root: &Section<'_>, surroundings: &Surroundings) -> Option<NodeId> {
+    if root.has("node") {
+        return root.get("node", |value| {
+            NodeId::try_new(&text(value)?).map_err(|error| error.to_string())
+        });
+    }
+    // A host name is no mistake of the user's: what cannot be in an id is replaced.
+    let host = surroundings.host.split('.').next().unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let name: String = host.chars().map(plain).take(64).collect();
+    NodeId::try_new(&name).or_else(|_| NodeId::try_new("seewhen")).ok()
+}
+
+/// `None` when anything in it was wrong and has been reported.
+pub(super) fn model(root: &Section<'_>, surroundings: &Surroundings) -> Option<ModelConfig> {
+    let model = root.section("model", keys::MODEL)?;
+    let path = |value: &Value| words(value).map(|path| surroundings.folder.join(path));
+    let bundle = model.get("bundle", |value| {
+        let name = words(value)?;
+        // A path is meant from the configuration's folder, like every other one in it.
+        let is_path = name.contains('/') || name.contains(MAIN_SEPARATOR);
+        let joined = || surroundings.folder.join(&name).to_string_lossy().into_owned();
+        Ok(if is_path { joined() } else { name })
+    });
+    let device = model.get("device", |value| parse_device(&text(value)?));
+    let max_batch = model.get("max_batch", |value| count(value, 1..=256));
+    let longest = Duration::from_secs(10);
+    let max_wait = model.get("max_wait", |value| duration(value, Duration::ZERO..=longest));
+    Some(ModelConfig {
+        dir: model.get("dir", path),
+        prompt_cache: model.get("prompt_cache", path),
+        bundle: bundle?,
+        device: device?,
+        max_batch: max_batch?,
+        max_wait: max_wait?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_by_name_and_number() {
+        assert_eq!(parse_device("auto"), Ok(Device::Auto));
+        assert_eq!(parse_device("openvino"), Ok(Device::OpenVino));
+        assert_eq!(parse_device("cuda"), Ok(Device::Cuda(0)));
+        assert_eq!(parse_device("tensorrt:3"), Ok(Device::TensorRt(3)));
+        for bad in ["", "gpu", "cpu:1", "cuda:", "cuda:-1", "CUDA:0"] {
+            assert!(parse_device(bad).expect_err(bad).contains("allowed are"), "{bad}");
+        }
+    }
+}
