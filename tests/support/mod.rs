@@ -1,0 +1,240 @@
+//! Real parts for the end-to-end tests: a mosquitto, an RTSP camera, the seewhen binary.
+//!
+//! Everything listens on a free port of 127.0.0.1 and ends with the value that started it. What
+//! is missing fails the test with what to do: `scripts/setup test` gets it all.
+#![allow(dead_code, reason = "each test binary uses the parts it needs")]
+
+pub mod rtsp;
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The street clip: a taxi, a man in a suit, a cyclist (4.4-5.4 s), a parked bicycle (7.5-9.9 s).
+pub fn bikes() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".runtime/demo/bikes.mp4");
+    assert!(path.is_file(), "no {}: run scripts/setup test", path.display());
+    path
+}
+
+/// Waits until `check` gives something; panics with `what` after `limit`.
+#[track_caller]
+pub fn wait_for<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A child process that ends with this value, and the lines it writes.
+struct Process {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    fn start(command: &mut Command) -> Self {
+        let program = format!("{:?}", command.get_program());
+        let mut child = command
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}; run scripts/setup test"));
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        if let Some(out) = child.stdout.take() {
+            collect(out, lines.clone());
+        }
+        if let Some(err) = child.stderr.take() {
+            collect(err, lines.clone());
+        }
+        Self { child, lines }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+}
+
+fn collect(stream: impl std::io::Read + Send + 'static, lines: Arc<Mutex<Vec<String>>>) {
+    std::thread::Builder::new()
+        .name("lines".to_owned())
+        .spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        })
+        .unwrap();
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// A mosquitto on a port of its own.
+pub struct Broker {
+    pub port: u16,
+    folder: TempDir,
+    process: Option<Process>,
+}
+
+impl Broker {
+    pub fn start() -> Self {
+        let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+        let config = format!("listener {port} 127.0.0.1\nallow_anonymous true\n");
+        std::fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
+        let mut broker = Self { port, folder, process: None };
+        broker.restart();
+        broker
+    }
+
+    /// Ends the broker at once; what it retained is lost.
+    pub fn stop(&mut self) {
+        self.process = None;
+    }
+
+    pub fn restart(&mut self) {
+        let mut command = Command::new("/usr/sbin/mosquitto");
+        command.arg("-c").arg(self.folder.path().join("mosquitto.conf"));
+        command.stderr(Stdio::null()).stdout(Stdio::null());
+        self.process = Some(Process::start(&mut command));
+        wait_for("mosquitto listens", Duration::from_secs(10), || {
+            std::net::TcpStream::connect(("127.0.0.1", self.port)).ok()
+        });
+    }
+
+    pub fn subscribe(&self) -> Subscriber {
+        let mut command = Command::new("mosquitto_sub");
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
+        command.args(["-q", "1", "-t", "seewhen/#", "-F", "%U %r %t %p"]);
+        command.stdout(Stdio::piped());
+        Subscriber(Process::start(&mut command))
+    }
+}
+
+/// One message as an independent subscriber saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    pub time: f64,
+    pub retained: bool,
+    pub topic: String,
+    pub payload: String,
+}
+
+impl Heard {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.payload)
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.topic, self.payload))
+    }
+}
+
+/// mosquitto_sub on everything below `seewhen/`.
+pub struct Subscriber(Process);
+
+impl Subscriber {
+    pub fn heard(&self) -> Vec<Heard> {
+        let parse = |line: &String| {
+            let mut parts = line.splitn(4, ' ');
+            Some(Heard {
+                time: parts.next()?.parse().ok()?,
+                retained: parts.next()? == "1",
+                topic: parts.next()?.to_owned(),
+                payload: parts.next().unwrap_or_default().to_owned(),
+            })
+        };
+        self.0.lines().iter().filter_map(parse).collect()
+    }
+
+    /// All messages so far on topics that end with `end`.
+    pub fn on(&self, end: &str) -> Vec<Heard> {
+        self.heard().into_iter().filter(|heard| heard.topic.ends_with(end)).collect()
+    }
+
+    /// Waits for a message on a topic that ends with `end` and fulfils `wanted`.
+    #[track_caller]
+    pub fn expect(
+        &self,
+        end: &str,
+        limit: Duration,
+        wanted: impl Fn(&Heard) -> bool,
+    ) -> Heard {
+        let what = format!("a message on …{end}");
+        wait_for(&what, limit, || self.on(end).into_iter().find(|heard| wanted(heard)))
+    }
+}
+
+/// A running `seewhen run`.
+pub struct Seewhen {
+    process: Process,
+    pub folder: TempDir,
+}
+
+impl Seewhen {
+    pub fn start(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("seewhen.toml"), config).unwrap();
+        let mut command = command();
+        command.arg("run").arg("--config").arg(folder.path().join("seewhen.toml"));
+        command.stderr(Stdio::piped()).env("STATE_DIRECTORY", folder.path());
+        Self { process: Process::start(&mut command), folder }
+    }
+
+    pub fn log(&self) -> String {
+        self.process.lines().join("\n")
+    }
+
+    #[track_caller]
+    pub fn expect_log(&self, text: &str, limit: Duration) {
+        let end = Instant::now() + limit;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < end, "{text:?} is not in the log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn configure(&self, config: &str) {
+        std::fs::write(self.folder.path().join("seewhen.toml"), config).unwrap();
+    }
+
+    /// Sends a signal by its name ("TERM").
+    pub fn signal(&self, name: &str) {
+        let line = format!("kill -{name} {}", self.process.child.id());
+        assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+    }
+
+    #[track_caller]
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        let child = &mut self.process.child;
+        wait_for("the end of seewhen", limit, || child.try_wait().unwrap())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+}
+
+/// The seewhen command, with nothing of the surrounding configuration.
+pub fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_seewhen"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SEEWHEN_") {
+            command.env_remove(&name);
+        }
+    }
+    command.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM").env("NO_COLOR", "1");
+    command
+}
