@@ -109,8 +109,16 @@ pub struct Camera {
 #[derive(Debug, Clone, PartialEq)]
 pub enum CameraSource {
     /// `url` carries no user information; it is in `user` and `password`.
-    Rtsp { url: String, user: Option<String>, password: Option<Secret> },
-    Http { url: String, user: Option<String>, password: Option<Secret> },
+    Rtsp {
+        url: String,
+        user: Option<String>,
+        password: Option<Secret>,
+    },
+    Http {
+        url: String,
+        user: Option<String>,
+        password: Option<Secret>,
+    },
     File(PathBuf),
     V4l2(PathBuf),
     /// GStreamer's test picture; the pattern by name ("smpte", "ball"), empty for the default.
