@@ -1,4 +1,28 @@
-//! CLIP: bundles, preprocessing, prompts, scoring.
+//! CLIP: pictures and prompts to embeddings, embeddings to probabilities.
+//!
+//! What it is: the two encoders as traits, and everything around them. A [`bundle`] names the
+//! files of a model; [`preprocess`] and [`tokenizer`] turn pictures and texts into its inputs;
+//! [`onnx`] runs it and is the only file that knows ONNX Runtime; [`prompts`] turns a
+//! configuration into label matrices, through the [`cache`] of prompt embeddings; [`scoring`]
+//! turns an embedding and a matrix into probabilities; [`advice`] tells which prompts will
+//! disappoint; [`still`] decodes picture files for the command line.
+//!
+//! Pure, by choice: preprocess, prompts, scoring, advice. Left to others: threads, batching
+//! over cameras, and when to encode (`infer`).
+//!
+//! Source of the method: Radford et al., "Learning Transferable Visual Models From Natural
+//! Language Supervision" (CLIP), 2021, <https://arxiv.org/abs/2103.00020>.
+
+pub mod advice;
+pub mod bundle;
+pub mod cache;
+pub mod library;
+pub mod onnx;
+pub mod preprocess;
+pub mod prompts;
+pub mod scoring;
+pub mod still;
+pub mod tokenizer;
 
 pub mod scoring;
 use crate::model::{Embedding, Picture, View};
@@ -20,4 +44,18 @@ pub trait ImageEncoder: Send {
 pub trait TextEncoder {
     /// One unit-length embedding per text, in order.
     fn encode(&mut self, texts: &[String]) -> Result<Vec<Embedding>, EncodeError>;
+}
+
+/// Scales `values` to length 1 in place. `false`, and nothing changed, when the length is zero
+/// or not finite, so that no NaN travels on.
+pub(crate) fn normalise(values: &mut [f32]) -> bool {
+    let squares: f64 = values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
+    let length = squares.sqrt();
+    if !length.is_finite() || length <= f64::from(f32::MIN_POSITIVE) {
+        return false;
+    }
+    for value in values {
+        *value = (f64::from(*value) / length) as f32;
+    }
+    true
 }

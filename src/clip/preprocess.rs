@@ -1,0 +1,235 @@
+//! Pictures to the image model's input, with CLIP's own arithmetic.
+//!
+//! Region crop, then the fit (crop, pad or stretch) with Pillow's antialiased resampling on
+//! 8-bit values, then `(value / 255 - mean) / std` per channel, laid out channels first. Pure:
+//! it reads pixels and writes floats. [`Preprocessor`] owns the buffers that are reused from
+//! frame to frame. Decoding and choosing the view are left to others; the geometry is in
+//! [`geometry`].
+//!
+//! Source: openai/CLIP `clip.py::_transform` (torchvision `Resize`, `CenterCrop`, `ToTensor`,
+//! `Normalize` on Pillow images); open_clip `transform.py` for padding.
+
+pub mod geometry;
+
+use fast_image_resize::images::{CroppedImage, Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::model::{Fit, Picture, View};
+use geometry::{Placement, region_of};
+
+/// How pixels are interpolated; the names are Pillow's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    Nearest,
+    Box,
+    Bilinear,
+    Hamming,
+    Bicubic,
+    Lanczos,
+}
+
+impl Filter {
+    fn algorithm(self) -> ResizeAlg {
+        ResizeAlg::Convolution(match self {
+            Self::Nearest => return ResizeAlg::Nearest,
+            Self::Box => FilterType::Box,
+            Self::Bilinear => FilterType::Bilinear,
+            Self::Hamming => FilterType::Hamming,
+            // Catmull-Rom is the cubic with a = -0.5, which is Pillow's BICUBIC.
+            Self::Bicubic => FilterType::CatmullRom,
+            Self::Lanczos => FilterType::Lanczos3,
+        })
+    }
+}
+
+/// What a bundle's `preprocess_cfg.json` asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreprocessSpec {
+    /// Width and height of the model's input, pixels.
+    pub size: u32,
+    /// Per channel (red, green, blue), of values 0 to 1.
+    pub mean: [f32; 3],
+    /// Per channel, never zero.
+    pub std: [f32; 3],
+    pub filter: Filter,
+    /// The fit that the model was trained with: `resize_mode` of the file.
+    pub fit: Fit,
+    /// Colour of the border that [`Fit::Pad`] leaves.
+    pub fill: [u8; 3],
+}
+
+impl PreprocessSpec {
+    /// Floats in one preprocessed picture: `3 * size * size`.
+    pub fn len(&self) -> usize {
+        3 * self.plane()
+    }
+
+    /// Never: a bundle with size 0 is refused.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn plane(&self) -> usize {
+        self.size as usize * self.size as usize
+    }
+}
+
+/// Why a picture could not be preprocessed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PreprocessError {
+    #[error("the picture is empty ({width}x{height})")]
+    Empty { width: u32, height: u32 },
+    #[error("the picture is {width}x{height} but has {found} bytes, not width * height * 3")]
+    Pixels { width: u32, height: u32, found: usize },
+    #[error("the output has room for {found} values, {expected} are needed (3 x size x size)")]
+    Output { found: usize, expected: usize },
+    #[error("resizing failed: {0}")]
+    Resize(String),
+}
+
+/// Preprocesses pictures for one model, reusing its buffers.
+pub struct Preprocessor {
+    spec: PreprocessSpec,
+    resizer: Resizer,
+    /// The picture after the horizontal pass.
+    middle: Vec<u8>,
+    /// The resized part, before it is placed.
+    patch: Vec<u8>,
+    /// `tables[channel][value]` is the normalised value: 768 divisions instead of one a pixel.
+    tables: [[f32; 256]; 3],
+}
+
+impl Preprocessor {
+    pub fn new(spec: PreprocessSpec) -> Self {
+        let tables = std::array::from_fn(|channel| {
+            let (mean, std) = (spec.mean[channel], spec.std[channel]);
+            std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std)
+        });
+        Self { spec, resizer: Resizer::new(), middle: Vec::new(), patch: Vec::new(), tables }
+    }
+
+    pub fn spec(&self) -> &PreprocessSpec {
+        &self.spec
+    }
+
+    /// Writes `picture`, seen through `view`, to `out`: shape `[3, size, size]`, normalised.
+    ///
+    /// # Errors
+    /// For a picture without pixels or with the wrong number of bytes, and an `out` of the
+    /// wrong length. Any other picture, however thin, works.
+    pub fn run(
+        &mut self,
+        picture: &Picture,
+        view: View,
+        out: &mut [f32],
+    ) -> Result<(), PreprocessError> {
+        check(picture, out.len(), self.spec.len())?;
+        let region = region_of(picture.width, picture.height, view.region);
+        let place = Placement::new(self.spec.size, region.width, region.height, view.fit);
+        let source = ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3)
+            .map_err(resize_error)?;
+        // The filter must not look past the region, so it gets a view, not a crop box.
+        let cut = CroppedImage::new(&source, region.left, region.top, region.width, region.height)
+            .map_err(resize_error)?;
+        self.resize(&cut, region.height, &place)?;
+        self.place(&place, out);
+        Ok(())
+    }
+
+    /// Resizes the part of `source` that `place` keeps into `patch`, first across and then
+    /// down, as Pillow does: the rounding to 8 bits in between is part of the reference.
+    fn resize(
+        &mut self,
+        source: &CroppedImage<'_, ImageRef<'_>>,
+        height: u32,
+        place: &Placement,
+    ) -> Result<(), PreprocessError> {
+        let options = ResizeOptions::new().resize_alg(self.spec.filter.algorithm());
+        // Rows outside the reach of the vertical filter are not resized at all.
+        let rows = place.down.reach(height);
+        let across = options.crop(
+            place.across.from,
+            f64::from(rows.start),
+            place.across.length,
+            f64::from(rows.end - rows.start),
+        );
+        let middle_height = rows.end - rows.start;
+        let bytes = buffer(&mut self.middle, place.across.pixels, middle_height);
+        let mut middle =
+            Image::from_slice_u8(place.across.pixels, middle_height, bytes, PixelType::U8x3)
+                .map_err(resize_error)?;
+        self.resizer.resize(source, &mut middle, &across).map_err(resize_error)?;
+
+        let (columns, lines) = (place.across.pixels, place.down.pixels);
+        let bytes = buffer(&mut self.patch, columns, lines);
+        let mut patch =
+            Image::from_slice_u8(columns, lines, bytes, PixelType::U8x3).map_err(resize_error)?;
+        let down = options.crop(
+            0.0,
+            (place.down.from - f64::from(rows.start)).max(0.0),
+            f64::from(columns),
+            place.down.length,
+        );
+        self.resizer.resize(&middle, &mut patch, &down).map_err(resize_error)
+    }
+
+    /// Normalises `patch` into `out`, with the fill colour around it.
+    fn place(&self, place: &Placement, out: &mut [f32]) {
+        let size = self.spec.size as usize;
+        let (left, top) = (place.across.offset as usize, place.down.offset as usize);
+        let (columns, lines) = (place.across.pixels as usize, place.down.pixels as usize);
+        for (channel, plane) in out.chunks_exact_mut(self.spec.plane()).enumerate() {
+            let table = &self.tables[channel];
+            if columns < size || lines < size {
+                plane.fill(table[self.spec.fill[channel] as usize]);
+            }
+            for (line, pixels) in self.patch.chunks_exact(columns * 3).take(lines).enumerate() {
+                let start = (top + line) * size + left;
+                let row = &mut plane[start..start + columns];
+                for (value, pixel) in row.iter_mut().zip(pixels.chunks_exact(3)) {
+                    *value = table[pixel[channel] as usize];
+                }
+            }
+        }
+    }
+}
+
+/// One picture, for callers without a [`Preprocessor`] to keep. See [`Preprocessor::run`].
+///
+/// # Errors
+/// As [`Preprocessor::run`].
+pub fn preprocess(
+    picture: &Picture,
+    view: View,
+    spec: &PreprocessSpec,
+    out: &mut [f32],
+) -> Result<(), PreprocessError> {
+    Preprocessor::new(spec.clone()).run(picture, view, out)
+}
+
+fn check(picture: &Picture, found: usize, expected: usize) -> Result<(), PreprocessError> {
+    let &Picture { width, height, .. } = picture;
+    if width == 0 || height == 0 {
+        return Err(PreprocessError::Empty { width, height });
+    }
+    if u64::from(width) * u64::from(height) * 3 != picture.rgb.len() as u64 {
+        return Err(PreprocessError::Pixels { width, height, found: picture.rgb.len() });
+    }
+    if found != expected {
+        return Err(PreprocessError::Output { found, expected });
+    }
+    Ok(())
+}
+
+/// `bytes` with exactly `width * height * 3` of them; it grows and never shrinks its capacity.
+fn buffer(bytes: &mut Vec<u8>, width: u32, height: u32) -> &mut [u8] {
+    bytes.resize(width as usize * height as usize * 3, 0);
+    bytes
+}
+
+fn resize_error(error: impl std::fmt::Display) -> PreprocessError {
+    PreprocessError::Resize(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Where pixels go: regions in pixels, and which part of the source fills the square.
+//!
+//! Pure integer and floating point arithmetic, with torchvision's and open_clip's rounding.
+
+use std::ops::Range;
+
+use crate::model::{Fit, Region};
+
+/// A rectangle of whole pixels inside a picture; never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pixels {
+    pub left: u32,
+    pub top: u32,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// `region` of a `width` x `height` picture in whole pixels: edges rounded to the nearest
+/// pixel, at least one pixel wide and high, inside the picture whatever the fractions are.
+pub fn region_of(width: u32, height: u32, region: Option<Region>) -> Pixels {
+    let Some(region) = region else {
+        return Pixels { left: 0, top: 0, width, height };
+    };
+    let side = |from: f64, length: f64, pixels: u32| {
+        let whole = f64::from(pixels);
+        let start = ((from * whole).round().clamp(0.0, whole) as u32).min(pixels - 1);
+        let end = ((from + length) * whole).round().clamp(0.0, whole) as u32;
+        (start, end.max(start + 1) - start)
+    };
+    let (left, width) = side(region.x, region.width, width);
+    let (top, height) = side(region.y, region.height, height);
+    Pixels { left, top, width, height }
+}
+
+/// One direction: which stretch of the source becomes which pixels of the square.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    /// Where the stretch starts, source pixels.
+    pub from: f64,
+    /// How long it is, source pixels.
+    pub length: f64,
+    /// Pixels that it becomes.
+    pub pixels: u32,
+    /// Pixels of border before it.
+    pub offset: u32,
+}
+
+impl Span {
+    /// The source rows that a filter for this span reads, of `rows` in all: the widest filter
+    /// (Lanczos) reaches three output pixels (or source pixels, when enlarging) each way.
+    pub fn reach(&self, rows: u32) -> Range<u32> {
+        let margin = 3.0 * (self.length / f64::from(self.pixels)).max(1.0) + 2.0;
+        let first = (self.from - margin).floor().max(0.0) as u32;
+        let last = (self.from + self.length + margin).ceil().min(f64::from(rows)) as u32;
+        first..last
+    }
+}
+
+/// Both directions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placement {
+    pub across: Span,
+    pub down: Span,
+}
+
+impl Placement {
+    /// How a `width` x `height` source (both at least 1) fills a `size` x `size` square.
+    pub fn new(size: u32, width: u32, height: u32, fit: Fit) -> Self {
+        match fit {
+            Fit::Crop => {
+                let short = width.min(height);
+                Self { across: cropped(size, width, short), down: cropped(size, height, short) }
+            }
+            Fit::Pad => {
+                let long = width.max(height);
+                Self { across: padded(size, width, long), down: padded(size, height, long) }
+            }
+            Fit::Stretch => {
+                let whole =
+                    |side| Span { from: 0.0, length: f64::from(side), pixels: size, offset: 0 };
+                Self { across: whole(width), down: whole(height) }
+            }
+        }
+    }
+}
+
+/// torchvision's `Resize(size)` then `CenterCrop(size)` along one side, without making the
+/// pixels that the crop throws away: a 4000 x 3 picture would become 298666 pixels wide.
+///
+/// The scaled side is `int(size * side / short)` and the crop starts at `round((scaled - size)
+/// / 2)`, halves to even as Python rounds.
+fn cropped(size: u32, side: u32, short: u32) -> Span {
+    let scaled = u64::from(size) * u64::from(side) / u64::from(short);
+    let start = ((scaled - u64::from(size)) as f64 / 2.0).round_ties_even();
+    let scale = f64::from(side) / scaled as f64;
+    let length = (f64::from(size) * scale).min(f64::from(side));
+    let from = (start * scale).min(f64::from(side) - length);
+    Span { from, length, pixels: size, offset: 0 }
+}
+
+/// open_clip's `ResizeKeepRatio(longest=1)` then `CenterCropOrPad` along one side.
+fn padded(size: u32, side: u32, long: u32) -> Span {
+    let scaled = (f64::from(side) * f64::from(size) / f64::from(long)).round_ties_even();
+    let pixels = (scaled as u32).clamp(1, size);
+    Span { from: 0.0, length: f64::from(side), pixels, offset: (size - pixels) / 2 }
+}

@@ -1,0 +1,121 @@
+//! Templates, means and compiled watches, with made-up embeddings.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::*;
+use crate::config::{Broker, Camera, CameraSource, Device, LabelConfig, ModelConfig, MqttConfig};
+use crate::model::{CameraId, LabelId, NodeId, View, WatchId};
+use crate::watch::ScoreKind;
+
+/// Embeds by table; fails for what it does not know.
+struct Table(Vec<(&'static str, [f32; 2])>);
+
+impl PromptSource for Table {
+    fn embeddings(&mut self, prompts: &[Prompt]) -> Result<Vec<Embedding>, EncodeError> {
+        let find = |prompt: &Prompt| {
+            let text = prompt.text();
+            let known = self.0.iter().find(|(name, _)| *name == text);
+            known.map(|(_, e)| Embedding(e.to_vec())).ok_or(EncodeError(format!("unknown {text}")))
+        };
+        prompts.iter().map(find).collect()
+    }
+}
+
+fn config() -> Config {
+    let camera = CameraId::try_new("porch").unwrap();
+    let label = |id: &str, prompts: &[&str]| LabelConfig {
+        id: LabelId::try_new(id).unwrap(),
+        prompts: prompts.iter().map(ToString::to_string).collect(),
+        rule: None,
+    };
+    Config {
+        node: NodeId::try_new("n").unwrap(),
+        model: ModelConfig {
+            bundle: "mini".into(),
+            device: Device::Auto,
+            dir: None,
+            prompt_cache: None,
+            max_batch: 1,
+            max_wait: Duration::ZERO,
+        },
+        mqtt: MqttConfig {
+            broker: Broker { host: "h".into(), port: 1, tls: false, user: None, password: None },
+            prefix: "p".into(),
+            discovery: String::new(),
+            outbox: 1,
+        },
+        cameras: vec![Camera {
+            id: camera.clone(),
+            source: CameraSource::File(PathBuf::from("x")),
+            every: Duration::from_secs(3),
+            view: View::default(),
+            repeat: false,
+            connect_timeout: Duration::from_secs(1),
+            stall_timeout: Duration::from_secs(10),
+        }],
+        watches: vec![WatchConfig {
+            id: WatchId::try_new("w").unwrap(),
+            cameras: vec![camera],
+            templates: vec!["{}".into(), "a photo of {}".into()],
+            score: ScoreKind::Softmax,
+            publish_every: Duration::ZERO,
+            labels: vec![label("a", &["x"]), label("b", &["y"])],
+        }],
+    }
+}
+
+fn info() -> ModelInfo {
+    ModelInfo { name: "mini".into(), logit_scale: 20.0, logit_bias: 0.0 }
+}
+
+#[test]
+fn templates_take_the_prompt_once() {
+    let prompt = Prompt { template: "a photo of {}".into(), prompt: "a {} sign".into() };
+    assert_eq!(prompt.text(), "a photo of a {} sign");
+}
+
+#[test]
+fn a_label_is_the_normalised_mean_of_normalised_prompts() {
+    // The longer embedding does not pull harder.
+    let mean = mean(&[Embedding(vec![9.0, 0.0]), Embedding(vec![0.0, 1.0])]).unwrap();
+    assert!(mean.0.iter().all(|v| (v - 0.5_f32.sqrt()).abs() < 1e-6), "{mean:?}");
+}
+
+#[test]
+fn no_mean_without_direction() {
+    assert_eq!(mean(&[]), None);
+    assert_eq!(mean(&[Embedding(vec![1.0, 0.0]), Embedding(vec![-1.0, 0.0])]), None);
+    assert_eq!(mean(&[Embedding(vec![1.0, 0.0]), Embedding(vec![1.0])]), None);
+    assert_eq!(mean(&[Embedding(vec![f32::NAN, 0.0])]), None);
+}
+
+#[test]
+fn a_configuration_becomes_matrices() {
+    let mut table = Table(vec![
+        ("x", [1.0, 0.0]),
+        ("a photo of x", [1.0, 0.0]),
+        ("y", [0.0, 1.0]),
+        ("a photo of y", [1.0, 0.0]),
+    ]);
+    let set = compile(&config(), &mut table, &info()).unwrap();
+    let half = 0.5_f32.sqrt();
+    assert_eq!(set.watches[0].matrix.shape(), [2, 2]);
+    assert_eq!(set.watches[0].matrix.row(0).to_vec(), [1.0, 0.0]);
+    assert!((set.watches[0].matrix[[1, 0]] - half).abs() < 1e-6);
+    assert_eq!(set.cameras[0].stale_after, Duration::from_secs(16));
+    assert_eq!((&*set.model, set.logit_scale), ("mini", 20.0));
+}
+
+#[test]
+fn errors_name_the_watch_and_the_label() {
+    let opposite = vec![
+        ("x", [1.0, 0.0]),
+        ("a photo of x", [-1.0, 0.0]),
+        ("y", [0.0, 1.0]),
+        ("a photo of y", [0.0, 1.0]),
+    ];
+    let error = compile(&config(), &mut Table(opposite), &info()).unwrap_err().to_string();
+    assert!(error.starts_with("watch w, label a:"), "{error}");
+    assert!(compile(&config(), &mut Table(vec![]), &info()).is_err());
+}
