@@ -24,7 +24,6 @@ pub mod scoring;
 pub mod still;
 pub mod tokenizer;
 
-pub mod scoring;
 use crate::model::{Embedding, Picture, View};
 
 /// Why pictures or texts could not be encoded.

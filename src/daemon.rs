@@ -22,7 +22,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use self::flow::{Flow, Settings};
 use self::model::Model;
 use crate::capture::gstreamer::{self, Pace};
-use crate::config::{self, Config, Diff};
+use crate::config::{self, Config, Diff, ModelConfig};
 use crate::status::Status;
 use crate::watch::WatchSet;
 
@@ -50,15 +50,15 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    pub fn apply(&self, config: &mut Config) {
+    pub fn apply(&self, model: &mut ModelConfig) {
         if let Some(bundle) = &self.bundle {
-            config.model.bundle.clone_from(bundle);
+            model.bundle.clone_from(bundle);
         }
         if let Some(device) = self.device {
-            config.model.device = device;
+            model.device = device;
         }
         if let Some(dir) = &self.model_dir {
-            config.model.dir = Some(dir.clone());
+            model.dir = Some(dir.clone());
         }
     }
 }
@@ -70,7 +70,7 @@ pub fn load_config(path: &Path, overrides: &Overrides) -> anyhow::Result<Config>
         tracing::warn!("{warning}");
     }
     let mut config = loaded.config;
-    overrides.apply(&mut config);
+    overrides.apply(&mut config.model);
     Ok(config)
 }
 
@@ -80,7 +80,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let config = load_config(&options.config, &options.overrides)?;
     gstreamer::init()?;
     let mut model = Model::load(&config.model)?;
-    let set = Arc::new(model.compile(&config, 1)?);
+    let set = Arc::new(model.compile(&config.cameras, &config.watches, 1)?);
     let encoder = model.image_encoder()?;
     let status = Arc::new(Status::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -182,7 +182,7 @@ impl Node {
         let revision = self.flow.stages.sets.borrow().revision + 1;
         let next = config.clone();
         let built = tokio::task::spawn_blocking(move || {
-            let set = model.compile(&next, revision);
+            let set = model.compile(&next.cameras, &next.watches, revision);
             (model, set)
         });
         let (model, set) = built.await.context("building the watches panicked")?;

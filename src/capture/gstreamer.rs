@@ -186,7 +186,11 @@ impl Converter {
             let format = from.format();
             CaptureError::Source(format!("cannot convert {format} frames to RGB: {why}"))
         };
+        // Only the format may differ: a converter refuses to change pace or interlacing.
         let to = video::VideoInfo::builder(video::VideoFormat::Rgb, from.width(), from.height())
+            .fps(from.fps())
+            .par(from.par())
+            .interlace_mode(from.interlace_mode())
             .build()
             .map_err(|error| cannot(error.to_string()))?;
         let convert = video::VideoConverter::new(&from, &to, None)

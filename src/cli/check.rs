@@ -35,7 +35,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
         Err(problems) => return refuse(problems, args.json),
     };
     let mut config = loaded.config;
-    args.model.overrides()?.apply(&mut config);
+    args.model.overrides().apply(&mut config.model);
     for warning in &loaded.warnings {
         say(args.json, "warning", warning)?;
     }

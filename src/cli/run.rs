@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
-    let overrides = args.model.overrides()?;
+    let overrides = args.model.overrides();
     daemon::run(daemon::Options { config: args.config, overrides })?;
     Ok(Outcome::Done)
 }

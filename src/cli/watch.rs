@@ -76,7 +76,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let camera = camera(&args)?;
     let watch = watch(&args, &camera)?;
-    let mut model = Model::load(&args.model.config()?)?;
+    let mut model = Model::load(&args.model.config())?;
     let set = model.compile(std::slice::from_ref(&camera), &[watch], 1)?;
     let pace = if args.as_fast_as_possible { Pace::AsFastAsPossible } else { Pace::Live };
     let live = Live { camera, set, encoder: model.image_encoder()?, pace };

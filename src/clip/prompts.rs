@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 
 use super::{EncodeError, normalise};
-use crate::config::{Config, WatchConfig};
+use crate::config::{Camera, WatchConfig};
 use crate::model::Embedding;
 use crate::watch::{Label, Watch, WatchSet, WatchedCamera};
 
@@ -102,10 +102,10 @@ pub fn label_embedding(
     })
 }
 
-/// All prompts of a configuration, each once, in a stable order.
-pub fn all(config: &Config) -> Vec<Prompt> {
+/// All prompts of these watches, each once, in a stable order.
+pub fn all(watches: &[WatchConfig]) -> Vec<Prompt> {
     let labels =
-        config.watches.iter().flat_map(|watch| watch.labels.iter().map(move |l| (watch, l)));
+        watches.iter().flat_map(|watch| watch.labels.iter().map(move |l| (watch, l)));
     let unique: BTreeSet<Prompt> =
         labels.flat_map(|(watch, label)| expand(&watch.templates, &label.prompts)).collect();
     unique.into_iter().collect()
@@ -117,18 +117,18 @@ pub fn all(config: &Config) -> Vec<Prompt> {
 /// # Errors
 /// When a prompt has no embedding, or a label's prompts cancel each other out.
 pub fn compile(
-    config: &Config,
+    cameras: &[Camera],
+    watches: &[WatchConfig],
     source: &mut dyn PromptSource,
     model: &ModelInfo,
 ) -> Result<WatchSet, CompileError> {
     // One call for all prompts: full batches for the text model, one save of the cache.
-    source.embeddings(&all(config))?;
-    let watches = config
-        .watches
+    source.embeddings(&all(watches))?;
+    let watches = watches
         .iter()
         .map(|watch| compile_watch(watch, source))
         .collect::<Result<_, _>>()?;
-    let cameras = config.cameras.iter().map(|camera| WatchedCamera {
+    let cameras = cameras.iter().map(|camera| WatchedCamera {
         id: camera.id.clone(),
         // A connection counts as stalled after `stall_timeout`; a frame may then still be
         // waiting to be sampled and to be encoded.
@@ -140,6 +140,7 @@ pub fn compile(
         logit_scale: model.logit_scale,
         logit_bias: model.logit_bias,
         model: model.name.clone(),
+        revision: 0,
     })
 }
 

@@ -27,6 +27,20 @@ pub struct ModelConfig {
     pub max_wait: Duration,
 }
 
+/// What the command line starts from when there is no configuration file.
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            bundle: "mini".to_owned(),
+            device: Device::Auto,
+            dir: None,
+            prompt_cache: None,
+            max_batch: 16,
+            max_wait: Duration::ZERO,
+        }
+    }
+}
+
 /// What runs the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {

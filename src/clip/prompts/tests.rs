@@ -98,7 +98,7 @@ fn a_configuration_becomes_matrices() {
         ("y", [0.0, 1.0]),
         ("a photo of y", [1.0, 0.0]),
     ]);
-    let set = compile(&config(), &mut table, &info()).unwrap();
+    let set = compile(&config().cameras, &config().watches, &mut table, &info()).unwrap();
     let half = 0.5_f32.sqrt();
     assert_eq!(set.watches[0].matrix.shape(), [2, 2]);
     assert_eq!(set.watches[0].matrix.row(0).to_vec(), [1.0, 0.0]);
@@ -115,7 +115,7 @@ fn errors_name_the_watch_and_the_label() {
         ("y", [0.0, 1.0]),
         ("a photo of y", [0.0, 1.0]),
     ];
-    let error = compile(&config(), &mut Table(opposite), &info()).unwrap_err().to_string();
+    let error = compile(&config().cameras, &config().watches, &mut Table(opposite), &info()).unwrap_err().to_string();
     assert!(error.starts_with("watch w, label a:"), "{error}");
-    assert!(compile(&config(), &mut Table(vec![]), &info()).is_err());
+    assert!(compile(&config().cameras, &config().watches, &mut Table(vec![]), &info()).is_err());
 }
