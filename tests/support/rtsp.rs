@@ -23,7 +23,7 @@ use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::{RTSPFilterResult, RTSPMedia, RTSPMediaFactory, RTSPServer};
 
 /// Longest wait for the next frame while a file is read; an encoder needs a moment to start.
-const READ_TIMEOUT: gst::ClockTime = gst::ClockTime::from_seconds(20);
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The start of one loop of one mount: what a viewer needs to know the position in the clip.
 #[derive(Debug, Clone)]
@@ -110,12 +110,7 @@ impl Player {
     fn into_factory(self) -> RTSPMediaFactory {
         let factory = RTSPMediaFactory::new();
         factory.set_shared(true);
-        // config-interval=-1 repeats the parameter sets at every key frame, so that a client can
-        // join at any of them.
-        factory.set_launch(
-            "( appsrc name=feed is-live=true format=time \
-             ! rtph264pay name=pay0 pt=96 config-interval=-1 )",
-        );
+        factory.set_launch("( appsrc name=feed is-live=true format=time ! rtph264pay name=pay0 )");
         factory.connect_media_configure(move |_, media| {
             if let Err(error) = self.clone().play_into(media) {
                 // The client's DESCRIBE fails then.
@@ -194,10 +189,12 @@ impl Clip {
         let pipeline = reading_pipeline(file)?;
         let sink = pipeline.by_name("out").and_then(|e| e.downcast::<gst_app::AppSink>().ok());
         let sink = sink.context("no appsink")?;
-        pipeline.set_state(gst::State::Playing)?;
+        let started = pipeline.set_state(gst::State::Playing);
         let samples = read_all(&pipeline, &sink);
         pipeline.set_state(gst::State::Null)?;
-        Self::from_samples(&samples?)
+        let samples = samples?; // says more than the failed state change
+        started?;
+        Self::from_samples(&samples)
     }
 
     fn from_samples(samples: &[gst::Sample]) -> Result<Self> {
@@ -257,11 +254,13 @@ fn reading_pipeline(file: &Path) -> Result<gst::Pipeline> {
 fn link_video(pipeline: &gst::Pipeline, pad: &gst::Pad, out: &gst::Element) -> Result<()> {
     let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
     let kind = caps.structure(0).map(|s| s.name().to_string()).unwrap_or_default();
+    // config-interval=-1 repeats the parameter sets at every key frame, so that a client can join
+    // at any of them. The payloader would put them before every slice, which breaks such frames.
     let chain = match kind.as_str() {
-        "video/x-h264" => "h264parse",
+        "video/x-h264" => "h264parse config-interval=-1",
         "video/x-raw" => {
             "videoconvert ! video/x-raw,format=I420 ! x264enc pass=qual quantizer=21 \
-             speed-preset=veryfast tune=zerolatency key-int-max=30 ! h264parse"
+             speed-preset=veryfast bframes=0 key-int-max=30 ! h264parse config-interval=-1"
         }
         _ => return Ok(()),
     };
@@ -280,16 +279,18 @@ fn link_video(pipeline: &gst::Pipeline, pad: &gst::Pad, out: &gst::Element) -> R
 fn read_all(pipeline: &gst::Pipeline, sink: &gst_app::AppSink) -> Result<Vec<gst::Sample>> {
     let bus = pipeline.bus().context("no bus")?;
     let mut samples = Vec::new();
-    loop {
-        if let Some(sample) = sink.try_pull_sample(READ_TIMEOUT) {
+    let mut newest = Instant::now();
+    while !sink.is_eos() {
+        if let Some(sample) = sink.try_pull_sample(gst::ClockTime::from_mseconds(100)) {
             samples.push(sample);
+            newest = Instant::now();
             continue;
         }
-        let error = bus.pop_filtered(&[gst::MessageType::Error]);
-        if let Some(gst::MessageView::Error(error)) = error.as_ref().map(|e| e.view()) {
+        let message = bus.pop_filtered(&[gst::MessageType::Error]);
+        if let Some(gst::MessageView::Error(error)) = message.as_ref().map(|m| m.view()) {
             bail!("{} ({})", error.error(), error.debug().unwrap_or_default());
         }
-        ensure!(sink.is_eos(), "no frame within {READ_TIMEOUT}");
-        return Ok(samples);
+        ensure!(newest.elapsed() < READ_TIMEOUT, "no frame within {READ_TIMEOUT:?}");
     }
+    Ok(samples)
 }
