@@ -13,7 +13,11 @@ const SOON: Duration = Duration::from_secs(30);
 const LOOPS: Duration = Duration::from_secs(40);
 
 fn camera() -> Server {
-    Server::start(0, &[("bikes".to_owned(), support::bikes())], |_| {}).unwrap()
+    camera_on(0)
+}
+
+fn camera_on(port: u16) -> Server {
+    Server::start(port, &[("bikes".to_owned(), support::bikes())], |_| {}).unwrap()
 }
 
 fn config(broker: &Broker, camera: &Server) -> String {
@@ -117,8 +121,8 @@ fn the_last_will_is_seen_after_a_kill() {
 
 #[test]
 fn a_camera_that_goes_away_is_unavailable_and_comes_back() {
-    let (broker, camera) = (Broker::start(), camera());
-    let port = camera.port();
+    let port = support::free_port();
+    let (broker, camera) = (Broker::start(), camera_on(port));
     let (seewhen, subscriber) = running(&broker, &camera);
     drop(camera);
     subscriber.expect("street/available", SOON, |heard| {
@@ -128,7 +132,7 @@ fn a_camera_that_goes_away_is_unavailable_and_comes_back() {
         heard.json()["attempt"].as_u64().is_some_and(|attempt| attempt > 0)
     });
     assert_ne!(status.json()["reason"], "", "{}", seewhen.log());
-    let _again = Server::start(port, &[("bikes".to_owned(), support::bikes())], |_| {}).unwrap();
+    let _again = camera_on(port);
     support::wait_for("the camera is back", LOOPS, || {
         (subscriber.on("street/available").last()?.payload == "online").then_some(())
     });

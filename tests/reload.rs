@@ -48,7 +48,7 @@ fn a_reload_keeps_what_has_not_changed() {
     // A broken file changes nothing, and the log says what and where.
     seewhen.configure(&config(&broker, &camera, "boat").replace("0.45", "4.5"));
     seewhen.signal("HUP");
-    seewhen.expect_log("seewhen.toml:16:13: watch[traffic].label[boat].threshold", SOON);
+    seewhen.expect_log("seewhen.toml:15:13: watch[traffic].label[boat].threshold", SOON);
     seewhen.expect_log("the configuration was not taken over; the running one stays", SOON);
     // One that needs a restart says so.
     seewhen.configure(&config(&broker, &camera, "boat").replace("node = \"test\"", "node = \"n\""));

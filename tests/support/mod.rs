@@ -2,7 +2,7 @@
 //!
 //! Everything listens on a free port of 127.0.0.1 and ends with the value that started it. What
 //! is missing fails the test with what to do: `scripts/setup test` gets it all.
-#![allow(dead_code, reason = "each test binary uses the parts it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses the parts it needs")]
 
 pub mod rtsp;
 
