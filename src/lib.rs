@@ -1,5 +1,6 @@
 //! seewhen
 
+pub mod cli;
 pub mod clip;
 pub mod config;
 pub mod model;

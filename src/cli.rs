@@ -1,0 +1,5 @@
+//! Command line (stand-in).
+
+pub mod classify;
+pub mod embed;
+pub mod model_args;
