@@ -79,9 +79,9 @@ pub fn load_config(path: &Path, overrides: &Overrides) -> anyhow::Result<Config>
 pub fn run(options: Options) -> anyhow::Result<()> {
     let config = load_config(&options.config, &options.overrides)?;
     gstreamer::init()?;
-    let mut model = Model::load(&config.model)?;
-    let set = Arc::new(model.compile(&config.cameras, &config.watches, 1)?);
-    let encoder = model.image_encoder()?;
+    let model = Arc::new(Model::load(&config.model)?);
+    let set = Arc::new(model.compile(&mut model.embedder(), &config.cameras, &config.watches, 1)?);
+    let encoder = model.warm_image_encoder()?;
     let status = Arc::new(Status::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -103,7 +103,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             "seewhen is running"
         );
         notify(&[NotifyState::Ready]);
-        Node { options, config, model: Some(model), flow, status }.steer(signals).await
+        Node { options, config, model, flow, status }.steer(signals).await
     })
 }
 
@@ -111,8 +111,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 struct Node {
     options: Options,
     config: Config,
-    /// Away only while a reload builds the next watches with it.
-    model: Option<Model>,
+    model: Arc<Model>,
     flow: Flow,
     status: Arc<Status>,
 }
@@ -177,17 +176,14 @@ impl Node {
     }
 
     /// Builds the next watches beside the running flow; the text model may take seconds.
-    async fn compile(&mut self, config: &Config) -> anyhow::Result<Arc<WatchSet>> {
-        let mut model = self.model.take().context("a reload is still running")?;
+    async fn compile(&self, config: &Config) -> anyhow::Result<Arc<WatchSet>> {
+        let model = self.model.clone();
         let revision = self.flow.stages.sets.borrow().revision + 1;
-        let next = config.clone();
+        let (cameras, watches) = (config.cameras.clone(), config.watches.clone());
         let built = tokio::task::spawn_blocking(move || {
-            let set = model.compile(&next.cameras, &next.watches, revision);
-            (model, set)
+            model.compile(&mut model.embedder(), &cameras, &watches, revision)
         });
-        let (model, set) = built.await.context("building the watches panicked")?;
-        self.model = Some(model);
-        Ok(Arc::new(set?))
+        Ok(Arc::new(built.await.context("building the watches panicked")??))
     }
 
     /// Everything new exists; only now does anything old end.

@@ -59,9 +59,9 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
 
 /// Opens both models as the daemon would, and returns what is odd about the prompts.
 fn look_at_model(config: &Config) -> anyhow::Result<Vec<String>> {
-    let mut model = Model::load(&config.model)?;
-    let set = model.compile(&config.cameras, &config.watches, 1)?;
-    drop(model.image_encoder()?);
+    let model = Model::load(&config.model)?;
+    let set = model.compile(&mut model.trying_embedder(), &config.cameras, &config.watches, 1)?;
+    drop(model.warm_image_encoder()?);
     model.advice(config, &set)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 
 use super::Outcome;
-use super::model_args::{ModelArgs, parse_fit};
+use super::model_args::{ModelArgs, parse_fit, parse_template};
 use crate::capture::gstreamer::Pace;
 use crate::config::{self, Camera, CameraSource, LabelConfig, WatchConfig};
 use crate::daemon::live::{self, Flow, Live};
@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long = "prompt", short, required = true, value_name = "TEXT")]
     prompts: Vec<String>,
     /// Put around every prompt, with {} in its place; again for several
-    #[arg(long = "template", value_name = "TEXT")]
+    #[arg(long = "template", value_name = "TEXT", value_parser = parse_template)]
     templates: Vec<String>,
     /// Probability at which a prompt fires, in the order of the prompts [default: 0.5 for the first]
     #[arg(long = "threshold", short, value_name = "P", value_parser = probability)]
@@ -76,10 +76,12 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let camera = camera(&args)?;
     let watch = watch(&args, &camera)?;
-    let mut model = Model::load(&args.model.config())?;
-    let set = model.compile(std::slice::from_ref(&camera), &[watch], 1)?;
+    let model = Model::load(&args.model.config())?;
+    let mut embedder = model.trying_embedder();
+    let set = model.compile(&mut embedder, std::slice::from_ref(&camera), &[watch], 1)?;
+    drop(embedder);
     let pace = if args.as_fast_as_possible { Pace::AsFastAsPossible } else { Pace::Live };
-    let live = Live { camera, set, encoder: model.image_encoder()?, pace };
+    let live = Live { camera, set, encoder: model.warm_image_encoder()?, pace };
     let mut printer = Printer::new(&args);
     live::run(live, |notice| printer.print(notice))?;
     Ok(Outcome::Done)
@@ -119,9 +121,6 @@ fn watch(args: &Args, camera: &Camera) -> anyhow::Result<WatchConfig> {
     } else {
         args.templates.clone()
     };
-    if let Some(bad) = templates.iter().find(|text| text.matches("{}").count() != 1) {
-        bail!("template {bad:?} must have one {{}}, where the prompt goes");
-    }
     Ok(WatchConfig {
         id: WatchId::try_new("watch")?,
         cameras: vec![camera.id.clone()],

@@ -86,7 +86,8 @@ impl Bundle {
         let (name, place) = find(name_or_path, model_dir)?;
         let settings = Settings::read(&Fields::new(&name, CONFIG, &place.bytes(&name, CONFIG)?)?)?;
         let bytes = place.bytes(&name, PREPROCESS)?;
-        let preprocess = settings::preprocess(&Fields::new(&name, PREPROCESS, &bytes)?)?;
+        let preprocess =
+            settings::preprocess(&Fields::new(&name, PREPROCESS, &bytes)?, settings.rounding)?;
         let digest = place.digest(&name)?;
         Ok(Self { name, place, settings, preprocess, digest })
     }

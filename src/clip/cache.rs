@@ -182,6 +182,14 @@ impl PromptEmbedder {
         Self { digest: digest.into(), cache, load, encoder: None }
     }
 
+    /// Writes the cache now, new entries or not.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be written.
+    pub fn save(&mut self) -> io::Result<()> {
+        self.cache.save()
+    }
+
     fn encode(&mut self, missing: &[&Prompt]) -> Result<(), EncodeError> {
         if self.encoder.is_none() {
             self.encoder = Some((self.load)().map_err(|cause| without_model(missing, &cause))?);

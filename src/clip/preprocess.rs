@@ -15,7 +15,7 @@ use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::model::{Fit, Picture, View};
-use geometry::{Placement, region_of};
+use geometry::{Placement, Rounding, region_of};
 
 /// How pixels are interpolated; the names are Pillow's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct PreprocessSpec {
     pub filter: Filter,
     /// The fit that the model was trained with: `resize_mode` of the file.
     pub fit: Fit,
+    /// How sizes become whole pixels when cropping.
+    pub rounding: Rounding,
     /// Colour of the border that [`Fit::Pad`] leaves.
     pub fill: [u8; 3],
 }
@@ -125,7 +127,12 @@ impl Preprocessor {
     ) -> Result<(), PreprocessError> {
         check(picture, out.len(), self.spec.len())?;
         let region = region_of(picture.width, picture.height, view.region);
-        let place = Placement::new(self.spec.size, region.width, region.height, view.fit);
+        let place = Placement::new(
+            self.spec.size,
+            (region.width, region.height),
+            view.fit,
+            self.spec.rounding,
+        );
         let source = ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3)
             .map_err(resize_error)?;
         // The filter must not look past the region, so it gets a view, not a crop box.

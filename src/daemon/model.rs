@@ -3,7 +3,7 @@
 //! Loads the text model only for prompts that are not in the cache, and lets go of it when the
 //! watches are compiled: it is needed again only for new prompts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -43,31 +43,72 @@ impl Model {
         })
     }
 
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// The file of the prompt cache, where there is a place for one.
+    pub fn cache(&self) -> Option<&Path> {
+        self.cache.as_deref()
+    }
+
     /// The execution provider's name.
     pub fn provider(&self) -> &'static str {
         // `load` has refused what this version has not.
         onnx::provider(self.device).unwrap_or("none")
     }
 
+    /// Loads the image model.
+    pub fn image_encoder(&self) -> anyhow::Result<OnnxImageEncoder> {
+        let (runtime, bundle) = (&self.runtime, &self.bundle);
+        Ok(OnnxImageEncoder::open(runtime, bundle, self.device, self.max_batch)?)
+    }
+
     /// Loads the image model and runs every batch size once, so that the first frames meet a
     /// warm one.
-    pub fn image_encoder(&self) -> anyhow::Result<Box<dyn ImageEncoder>> {
-        let mut encoder =
-            OnnxImageEncoder::open(&self.runtime, &self.bundle, self.device, self.max_batch)?;
+    pub fn warm_image_encoder(&self) -> anyhow::Result<Box<dyn ImageEncoder>> {
+        let mut encoder = self.image_encoder()?;
         let times = encoder.warm_up().context("the image model does not run")?;
         let (size, took) = times.last().copied().unwrap_or((0, Duration::ZERO));
         tracing::info!(provider = encoder.provider(), batch = size, ?took, "image model is warm");
         Ok(Box::new(encoder))
     }
 
+    /// Loads the text model.
+    pub fn text_encoder(&self) -> anyhow::Result<OnnxTextEncoder> {
+        Ok(OnnxTextEncoder::open(&self.runtime, &self.bundle)?)
+    }
+
+    /// Prompts to embeddings, through the configured cache.
+    pub fn embedder(&self) -> PromptEmbedder {
+        let cache = self.cache.as_deref();
+        self.embedder_with(cache.map_or_else(PromptCache::in_memory, PromptCache::open))
+    }
+
+    /// The same, but prompts that somebody only tries out are not kept.
+    pub fn trying_embedder(&self) -> PromptEmbedder {
+        let cache = self.cache.as_deref();
+        self.embedder_with(cache.map_or_else(PromptCache::in_memory, PromptCache::read_only))
+    }
+
+    fn embedder_with(&self, cache: PromptCache) -> PromptEmbedder {
+        let (runtime, bundle) = (self.runtime.clone(), self.bundle.clone());
+        let load = move || match OnnxTextEncoder::open(&runtime, &bundle) {
+            Ok(encoder) => Ok(Box::new(encoder) as Box<dyn TextEncoder + Send>),
+            Err(error) => Err(EncodeError(error.to_string())),
+        };
+        PromptEmbedder::new(self.bundle.digest(), cache, Box::new(load))
+    }
+
     /// Turns watches into matrices. Nothing that runs is touched.
     pub fn compile(
-        &mut self,
+        &self,
+        embedder: &mut PromptEmbedder,
         cameras: &[Camera],
         watches: &[WatchConfig],
         revision: u64,
     ) -> anyhow::Result<WatchSet> {
-        let set = prompts::compile(cameras, watches, &mut self.embedder(), &self.bundle.info())?;
+        let set = prompts::compile(cameras, watches, embedder, &self.bundle.info())?;
         Ok(WatchSet { revision, ..set })
     }
 
@@ -80,18 +121,8 @@ impl Model {
             let labels: Vec<Embedding> =
                 compiled.matrix.rows().into_iter().map(|row| Embedding(row.to_vec())).collect();
             let lines = watch_advice(watch, &labels, &truncated);
-            advice.extend(lines.into_iter().map(|line| format!("watch[{}]: {line}", watch.id)));
+            advice.extend(lines);
         }
         Ok(advice)
-    }
-
-    fn embedder(&self) -> PromptEmbedder {
-        let cache = self.cache.as_deref().map_or_else(PromptCache::in_memory, PromptCache::open);
-        let (runtime, bundle) = (self.runtime.clone(), self.bundle.clone());
-        let load = move || match OnnxTextEncoder::open(&runtime, &bundle) {
-            Ok(encoder) => Ok(Box::new(encoder) as Box<dyn TextEncoder + Send>),
-            Err(error) => Err(EncodeError(error.to_string())),
-        };
-        PromptEmbedder::new(self.bundle.digest(), cache, Box::new(load))
     }
 }

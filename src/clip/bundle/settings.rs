@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::BundleError;
 use super::fields::Fields;
+use crate::clip::preprocess::geometry::Rounding;
 use crate::clip::preprocess::{Filter, PreprocessSpec};
 use crate::model::Fit;
 
@@ -21,8 +22,14 @@ pub(super) struct Settings {
     pub(super) logit_bias: f32,
     pub(super) context_length: Option<usize>,
     pub(super) embed_dim: Option<usize>,
+    pub(super) rounding: Rounding,
     pub(super) notes: Vec<String>,
 }
+
+/// How `model_name` of the bundle `mini` begins. It was trained, and its reference values were
+/// made, with sizes rounded to the nearest pixel; every other known bundle follows torchvision,
+/// and `preprocess_cfg.json` has no key for it.
+const ROUNDS_TO_NEAREST: &str = "mini-";
 
 impl Settings {
     /// Keys are looked for at the top and, as open_clip nests them, under `model_cfg`.
@@ -51,7 +58,10 @@ impl Settings {
                     .to_owned(),
             );
         }
+        let name = fields.get("model_name").and_then(Value::as_str).unwrap_or_default();
+        let nearest = name.starts_with(ROUNDS_TO_NEAREST);
         Ok(Self {
+            rounding: if nearest { Rounding::Nearest } else { Rounding::Torchvision },
             logit_scale: scale.unwrap_or(CLIP_SCALE),
             logit_bias: bias.unwrap_or(CLIP_BIAS),
             context_length: first_count(
@@ -87,7 +97,10 @@ fn first_count(fields: &Fields, keys: &[&str]) -> Result<Option<usize>, BundleEr
 
 /// Reads `preprocess_cfg.json`. What is absent is as in OpenAI's CLIP, except the size, which
 /// differs from model to model.
-pub(super) fn preprocess(fields: &Fields) -> Result<PreprocessSpec, BundleError> {
+pub(super) fn preprocess(
+    fields: &Fields,
+    rounding: Rounding,
+) -> Result<PreprocessSpec, BundleError> {
     fields.word("mode", &[("rgb", ())])?;
     let mean = fields.three("mean")?.unwrap_or([0.481_454_66, 0.457_827_5, 0.408_210_73]);
     let std = fields.three("std")?.unwrap_or([0.268_629_54, 0.261_302_6, 0.275_777_1]);
@@ -113,6 +126,7 @@ pub(super) fn preprocess(fields: &Fields) -> Result<PreprocessSpec, BundleError>
         std,
         filter: fields.word("interpolation", &filters)?.unwrap_or(Filter::Bicubic),
         fit: fields.word("resize_mode", &fits)?.unwrap_or(Fit::Crop),
+        rounding,
         fill: fill(fields)?,
     })
 }

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::geometry::{Pixels, Placement, region_of};
+use super::geometry::{Pixels, Placement, Rounding, region_of};
 use super::*;
 use crate::model::Region;
 
@@ -14,6 +14,7 @@ pub(super) fn spec(size: u32) -> PreprocessSpec {
         std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
         filter: Filter::Bicubic,
         fit: Fit::Crop,
+        rounding: Rounding::Torchvision,
         fill: [0; 3],
     }
 }
@@ -80,9 +81,14 @@ fn regions_stay_inside() {
 #[test]
 fn sizes_are_torchvisions() {
     // 640x427 at 224: int(224 * 640 / 427) = 335, crop at round(111 / 2) = 56 (half to even).
-    let across = Placement::new(224, 640, 427, Fit::Crop).across;
+    let across = Placement::new(224, (640, 427), Fit::Crop, Rounding::Torchvision).across;
     assert!((across.from - 56.0 * 640.0 / 335.0).abs() < 1e-9, "{across:?}");
     assert!((across.length - 224.0 * 640.0 / 335.0).abs() < 1e-9, "{across:?}");
+    // 500x375: 298.67 is 298 for torchvision and 299 for the nearest.
+    for (rounding, scaled) in [(Rounding::Torchvision, 298.0), (Rounding::Nearest, 299.0)] {
+        let across = Placement::new(224, (500, 375), Fit::Crop, rounding).across;
+        assert!((across.from - 37.0 * 500.0 / scaled).abs() < 1e-9, "{across:?}");
+    }
 }
 
 #[test]
