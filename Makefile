@@ -1,0 +1,33 @@
+# make demo    alerts from real footage on the terminal, out of a real broker (Ctrl-C ends it)
+# make test    everything that must hold before a change goes in
+# make lint    formatting, clippy, dependencies' licences and sources
+# make fmt     formats the sources
+
+# What scripts/setup builds lies here, after anything that the user has.
+export PATH := $(PATH):$(CURDIR)/.runtime/tools/bin
+
+.PHONY: demo test lint fmt clean-runtime
+
+demo:
+	scripts/setup demo
+	cargo build --release --bin seewhen --example camera
+	scripts/demo
+
+test: lint
+	cargo test
+
+lint:
+	scripts/setup test
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo deny --log-level error check licenses bans sources
+	@# The advisory database is fetched from its git host, which not every network lets through.
+	@if cargo deny --log-level off fetch db; then cargo deny check --disable-fetch advisories; \
+	else echo "lint: advisories not checked, their database cannot be fetched"; fi
+
+fmt:
+	cargo fmt
+
+# Throws away what scripts/setup fetched; the next make fetches it again.
+clean-runtime:
+	rm -rf .runtime
