@@ -21,7 +21,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use self::flow::{Flow, Settings};
 use self::model::Model;
-use crate::capture::gstreamer::{self, Pace};
+use crate::capture;
+use crate::capture::gstreamer::Pace;
 use crate::config::{self, Config, Diff, ModelConfig};
 use crate::status::Status;
 use crate::watch::WatchSet;
@@ -78,9 +79,10 @@ pub fn load_config(path: &Path, overrides: &Overrides) -> anyhow::Result<Config>
 /// end in time.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let config = load_config(&options.config, &options.overrides)?;
-    gstreamer::init()?;
+    capture::gstreamer::init()?;
     let model = Arc::new(Model::load(&config.model)?);
-    let set = Arc::new(model.compile(&mut model.embedder(), &config.cameras, &config.watches, 1)?);
+    let set =
+        Arc::new(model.compile(&mut model.embedder(), &config.cameras, &config.watches, 1)?);
     let encoder = model.warm_image_encoder()?;
     let status = Arc::new(Status::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -52,7 +52,9 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {
     /// Connection number `connection` stands.
-    Connected { connection: u64 },
+    Connected {
+        connection: u64,
+    },
     Disconnected,
     /// The one confirmed message in flight has arrived.
     Acked,

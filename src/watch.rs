@@ -107,7 +107,6 @@ impl WatchSet {
             })
         })
     }
-
 }
 
 impl WatchScore {

@@ -27,6 +27,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("stop", 1),
     ("mailbox", 1),
     ("status", 1),
+    ("clock", 1),
     // 2 stages; they meet only through channels that the daemon made
     ("capture", STAGE),
     ("infer", STAGE),

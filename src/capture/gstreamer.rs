@@ -202,8 +202,8 @@ impl Converter {
         let broken = |what: &str| CaptureError::Source(format!("a frame {what}"));
         let from = video::VideoFrameRef::from_buffer_ref_readable(buffer, &self.from)
             .map_err(|_| broken("that is smaller than its format says"))?;
-        let mut rgb = gst::Buffer::with_size(self.to.size())
-            .map_err(|_| broken("too large for memory"))?;
+        let mut rgb =
+            gst::Buffer::with_size(self.to.size()).map_err(|_| broken("too large for memory"))?;
         {
             let rgb = rgb.get_mut().ok_or_else(|| broken("that is shared"))?;
             let mut to = video::VideoFrameRef::from_buffer_ref_writable(rgb, &self.to)
@@ -307,4 +307,3 @@ fn missing_plugin(structure: &gst::StructureRef) -> Option<CaptureError> {
         CaptureError::Source(format!("GStreamer lacks {name}: install the plug-in package for it"))
     })
 }
-

@@ -73,11 +73,8 @@ fn lives(
     let (frames, receiver) = mailbox(WhenFull::Replace);
     let (changes, mut told) = mpsc::channel(64);
     let status = Arc::new(CameraStatus::default());
-    let opener = Lives {
-        scripts: Mutex::new(scripts.into()),
-        handle: Mutex::new(Some(handle)),
-        file,
-    };
+    let opener =
+        Lives { scripts: Mutex::new(scripts.into()), handle: Mutex::new(Some(handle)), file };
     let capture = Capture {
         camera: CameraId::try_new("c").unwrap(),
         view: View::default(),

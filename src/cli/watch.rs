@@ -116,11 +116,8 @@ fn camera(args: &Args) -> anyhow::Result<Camera> {
 
 /// The watch that the arguments describe.
 fn watch(args: &Args, camera: &Camera) -> anyhow::Result<WatchConfig> {
-    let templates = if args.templates.is_empty() {
-        vec!["{}".to_owned()]
-    } else {
-        args.templates.clone()
-    };
+    let templates =
+        if args.templates.is_empty() { vec!["{}".to_owned()] } else { args.templates.clone() };
     Ok(WatchConfig {
         id: WatchId::try_new("watch")?,
         cameras: vec![camera.id.clone()],

@@ -1,4 +1,4 @@
-//! ONNX Runtime: the only file that imports `ort`.
+//! ONNX Runtime: with the files below it, the only ones that import `ort`.
 //!
 //! Owns the loaded library (once per process) and one session per encoder. A session belongs
 //! to the thread that owns its encoder; there is no lock around it. Pictures run in fixed batch
@@ -6,29 +6,29 @@
 //! frame waits for the runtime to plan a new shape. Sessions end with their encoder; the
 //! library stays until the process ends. What the inputs mean is left to [`signature`].
 
+mod image;
 mod signature;
+mod text;
+
+pub use image::OnnxImageEncoder;
+pub use text::OnnxTextEncoder;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
 
 use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
-use ort::session::{Session, SessionInputValue, SessionOutputs};
-use ort::value::{Outlet, Tensor, TensorElementType, TensorRef};
+use ort::session::{Session, SessionOutputs};
+use ort::value::{Outlet, TensorElementType};
 
-use self::signature::{Expected, Feed, Kind, Port, TextPorts};
+use self::signature::{Expected, Kind, Port};
 use super::bundle::{Bundle, BundleError, ModelFile};
 use super::library::{self, Found};
-use super::preprocess::Preprocessor;
-use super::tokenizer::{Tokenizer, TokenizerError, TokenizerHints, Tokens};
-use super::{EncodeError, ImageEncoder, TextEncoder, normalise};
+use super::tokenizer::{Tokenizer, TokenizerError, TokenizerHints};
+use super::{EncodeError, normalise};
 use crate::config::Device;
-use crate::model::{Embedding, Picture, View};
-
-/// Most texts in one run of the text model.
-const TEXT_BATCH: usize = 32;
+use crate::model::Embedding;
 
 /// The library allows one environment per process, ever.
 static ENVIRONMENT: Mutex<Option<Runtime>> = Mutex::new(None);
@@ -126,180 +126,6 @@ pub fn provider(device: Device) -> Result<&'static str, OnnxError> {
     Err(OnnxError::Device { device })
 }
 
-/// Runs a bundle's image model.
-pub struct OnnxImageEncoder {
-    session: Session,
-    output: String,
-    preprocessor: Preprocessor,
-    provider: &'static str,
-    /// Rising; a batch is filled up to the next one.
-    buckets: Vec<usize>,
-    /// Shape `[bucket, 3, size, size]`, reused.
-    input: Vec<f32>,
-    batches: u64,
-}
-
-impl OnnxImageEncoder {
-    /// Loads the image model of `bundle`, for batches of at most `max_batch` pictures.
-    ///
-    /// # Errors
-    /// When the device is not in this version, or the model is missing, broken, or not an
-    /// image model of this bundle.
-    pub fn open(
-        runtime: &Runtime,
-        bundle: &Bundle,
-        device: Device,
-        max_batch: usize,
-    ) -> Result<Self, OnnxError> {
-        let provider = provider(device)?;
-        let fault = |cause| model_error(bundle, "visual/model.onnx", cause);
-        let session = runtime.session(&bundle.image_model()?).map_err(fault)?;
-        let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
-        let found = signature::image_ports(&inputs, &outputs, expected(bundle)).map_err(fault)?;
-        Ok(Self {
-            session,
-            output: found.output,
-            preprocessor: Preprocessor::new(bundle.preprocess().clone()),
-            provider,
-            buckets: found.fixed_batch.map_or_else(|| buckets(max_batch), |fixed| vec![fixed]),
-            input: Vec::new(),
-            batches: 0,
-        })
-    }
-
-    /// The execution provider that runs the model.
-    pub fn provider(&self) -> &'static str {
-        self.provider
-    }
-
-    /// Runs every batch size once, on grey pictures: its size, and how long it took.
-    ///
-    /// # Errors
-    /// When the model fails or gives values that are not finite.
-    pub fn warm_up(&mut self) -> Result<Vec<(usize, Duration)>, EncodeError> {
-        let mut times = Vec::with_capacity(self.buckets.len());
-        for bucket in self.buckets.clone() {
-            self.input.clear();
-            self.input.resize(bucket * self.preprocessor.spec().len(), 0.0);
-            let start = Instant::now();
-            self.run(bucket, bucket)?;
-            times.push((bucket, start.elapsed()));
-        }
-        Ok(times)
-    }
-
-    fn encode_batch(
-        &mut self,
-        pictures: &[(&Picture, View)],
-    ) -> Result<Vec<Embedding>, EncodeError> {
-        let wanted = pictures.len();
-        let bucket = self.buckets.iter().copied().find(|size| *size >= wanted).unwrap_or(wanted);
-        let length = self.preprocessor.spec().len();
-        self.input.resize(bucket * length, 0.0);
-        for (index, (picture, view)) in pictures.iter().enumerate() {
-            let out = &mut self.input[index * length..][..length];
-            self.preprocessor.run(picture, *view, out).map_err(|error| {
-                EncodeError(format!("picture {} of {wanted} in the batch: {error}", index + 1))
-            })?;
-        }
-        self.input[wanted * length..].fill(0.0);
-        self.run(bucket, wanted)
-    }
-
-    /// Runs `input` with `bucket` pictures and gives the embeddings of the first `wanted`.
-    fn run(&mut self, bucket: usize, wanted: usize) -> Result<Vec<Embedding>, EncodeError> {
-        self.batches += 1;
-        let batch = format!("image batch {} ({wanted} pictures)", self.batches);
-        let size = self.preprocessor.spec().size as usize;
-        let fault = |error: ort::Error| EncodeError(format!("{batch}: {error}"));
-        let input = TensorRef::from_array_view(([bucket, 3, size, size], self.input.as_slice()))
-            .map_err(fault)?;
-        let outputs = self.session.run(ort::inputs![input]).map_err(fault)?;
-        embeddings(&outputs, &self.output, (bucket, wanted), &batch)
-    }
-}
-
-impl ImageEncoder for OnnxImageEncoder {
-    fn encode(&mut self, pictures: &[(&Picture, View)]) -> Result<Vec<Embedding>, EncodeError> {
-        let mut embeddings = Vec::with_capacity(pictures.len());
-        for batch in pictures.chunks(self.max_batch()) {
-            embeddings.extend(self.encode_batch(batch)?);
-        }
-        Ok(embeddings)
-    }
-
-    fn max_batch(&self) -> usize {
-        self.buckets.last().copied().unwrap_or(1)
-    }
-}
-
-/// Runs a bundle's text model, on the processor: prompts are few and computed once.
-pub struct OnnxTextEncoder {
-    session: Session,
-    ports: TextPorts,
-    tokenizer: Tokenizer,
-}
-
-impl OnnxTextEncoder {
-    /// Loads tokenizer and text model of `bundle`.
-    ///
-    /// # Errors
-    /// When one of them is missing, broken, or they do not fit together.
-    pub fn open(runtime: &Runtime, bundle: &Bundle) -> Result<Self, OnnxError> {
-        let fault = |cause| model_error(bundle, "textual/model.onnx", cause);
-        let tokenizer = tokenizer(bundle)?;
-        let session = runtime.session(&bundle.text_model()?).map_err(fault)?;
-        let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
-        let ports = signature::text_ports(&inputs, &outputs, expected(bundle)).map_err(fault)?;
-        match ports.fixed_length {
-            Some(length) if length != tokenizer.length() => Err(fault(format!(
-                "it takes {length} tokens, but textual/tokenizer.json and context_length in \
-                 config.json give {}",
-                tokenizer.length()
-            ))),
-            _ => Ok(Self { session, ports, tokenizer }),
-        }
-    }
-
-    pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
-    }
-
-    fn encode_batch(&mut self, texts: &[String]) -> Result<Vec<Embedding>, EncodeError> {
-        let tokens: Result<Vec<Tokens>, _> =
-            texts.iter().map(|t| self.tokenizer.encode(t)).collect();
-        let tokens = tokens.map_err(|error| EncodeError(error.to_string()))?;
-        let rows = self.ports.fixed_batch.unwrap_or(texts.len());
-        let batch = format!("text batch starting with {:?}", texts.first().map_or("", |t| t));
-        let fault = |error: ort::Error| EncodeError(format!("{batch}: {error}"));
-        let mut inputs = Vec::with_capacity(self.ports.inputs.len());
-        for (name, feed, wide) in &self.ports.inputs {
-            let values = feed_values(*feed, &tokens, rows * self.tokenizer.length());
-            let shape = [rows, self.tokenizer.length()];
-            let value: SessionInputValue<'_> = if *wide {
-                let values: Vec<i64> = values.into_iter().map(i64::from).collect();
-                Tensor::from_array((shape, values)).map_err(fault)?.into()
-            } else {
-                Tensor::from_array((shape, values)).map_err(fault)?.into()
-            };
-            inputs.push((name.as_str(), value));
-        }
-        let outputs = self.session.run(inputs).map_err(fault)?;
-        embeddings(&outputs, &self.ports.output, (rows, texts.len()), &batch)
-    }
-}
-
-impl TextEncoder for OnnxTextEncoder {
-    fn encode(&mut self, texts: &[String]) -> Result<Vec<Embedding>, EncodeError> {
-        let size = self.ports.fixed_batch.unwrap_or(TEXT_BATCH).max(1);
-        let mut embeddings = Vec::with_capacity(texts.len());
-        for batch in texts.chunks(size) {
-            embeddings.extend(self.encode_batch(batch)?);
-        }
-        Ok(embeddings)
-    }
-}
-
 /// The tokenizer of `bundle`, without its text model.
 ///
 /// # Errors
@@ -311,31 +137,12 @@ pub fn tokenizer(bundle: &Bundle) -> Result<Tokenizer, OnnxError> {
         .map_err(|cause| OnnxError::Tokenizer { bundle: bundle.name().to_owned(), cause })
 }
 
-/// Token ids fit `i32`: the largest vocabularies have a quarter of a million.
-fn feed_values(feed: Feed, tokens: &[Tokens], length: usize) -> Vec<i32> {
-    let row = |tokens: &Tokens| match feed {
-        Feed::Ids => tokens.ids.clone(),
-        Feed::Mask => tokens.mask.clone(),
-        Feed::Zeros => vec![0; tokens.ids.len()],
-    };
-    let mut values: Vec<i32> = tokens.iter().flat_map(row).map(u32::cast_signed).collect();
-    values.resize(length, 0);
-    values
-}
-
 fn model_error(bundle: &Bundle, file: &'static str, cause: String) -> OnnxError {
     OnnxError::Model { bundle: bundle.name().to_owned(), file, cause }
 }
 
 fn expected(bundle: &Bundle) -> Expected {
     Expected { size: bundle.preprocess().size, embed_dim: bundle.embed_dim() }
-}
-
-/// 1, 2, 4, 8, … and `max_batch` itself.
-fn buckets(max_batch: usize) -> Vec<usize> {
-    let most = max_batch.max(1);
-    let powers = (0..usize::BITS).map(|bit| 1_usize << bit).take_while(|size| *size < most);
-    powers.chain([most]).collect()
 }
 
 fn ports(outlets: &[Outlet]) -> Vec<Port> {
@@ -384,14 +191,6 @@ fn embeddings(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn batches_are_powers_of_two_up_to_the_most() {
-        assert_eq!(buckets(0), [1]);
-        assert_eq!(buckets(1), [1]);
-        assert_eq!(buckets(8), [1, 2, 4, 8]);
-        assert_eq!(buckets(12), [1, 2, 4, 8, 12]);
-    }
 
     #[test]
     fn other_devices_are_refused_by_name() {

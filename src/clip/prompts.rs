@@ -104,8 +104,7 @@ pub fn label_embedding(
 
 /// All prompts of these watches, each once, in a stable order.
 pub fn all(watches: &[WatchConfig]) -> Vec<Prompt> {
-    let labels =
-        watches.iter().flat_map(|watch| watch.labels.iter().map(move |l| (watch, l)));
+    let labels = watches.iter().flat_map(|watch| watch.labels.iter().map(move |l| (watch, l)));
     let unique: BTreeSet<Prompt> =
         labels.flat_map(|(watch, label)| expand(&watch.templates, &label.prompts)).collect();
     unique.into_iter().collect()
@@ -124,10 +123,8 @@ pub fn compile(
 ) -> Result<WatchSet, CompileError> {
     // One call for all prompts: full batches for the text model, one save of the cache.
     source.embeddings(&all(watches))?;
-    let watches = watches
-        .iter()
-        .map(|watch| compile_watch(watch, source))
-        .collect::<Result<_, _>>()?;
+    let watches =
+        watches.iter().map(|watch| compile_watch(watch, source)).collect::<Result<_, _>>()?;
     let cameras = cameras.iter().map(|camera| WatchedCamera {
         id: camera.id.clone(),
         // A connection counts as stalled after `stall_timeout`; a frame may then still be

@@ -62,24 +62,16 @@ pub(super) fn start_stages(
     let (frames, received) = mailbox(if live { WhenFull::Replace } else { WhenFull::Wait });
     let (changes, observations) = mpsc::channel(64);
     let (sets, newest) = watch::channel(settings.set.clone());
-    let infer = start_infer(&settings.status, settings.max_wait, settings.encoder, Inputs {
-        received,
-        sets: newest.clone(),
-        out: changes.clone(),
-    })?;
-    let alerts = Alerts {
-        inbox: observations,
-        sets: newest,
-        out: notices,
-        clock: live.then_some(clock),
-    };
+    let infer = start_infer(
+        &settings.status,
+        settings.max_wait,
+        settings.encoder,
+        Inputs { received, sets: newest.clone(), out: changes.clone() },
+    )?;
+    let alerts =
+        Alerts { inbox: observations, sets: newest, out: notices, clock: live.then_some(clock) };
     let ends = Ends { frames, changes, status: settings.status, clock, pace: settings.pace };
-    Ok(Stages {
-        cameras: Cameras::new(ends),
-        infer,
-        alert: tokio::spawn(alert::run(alerts)),
-        sets,
-    })
+    Ok(Stages { cameras: Cameras::new(ends), infer, alert: tokio::spawn(alert::run(alerts)), sets })
 }
 
 struct Inputs {

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::flow::{Settings, Stages, start_stages};
 use super::{STOP_DEADLINE, Signals};
-use crate::capture::gstreamer::{self, Pace};
+use crate::capture;
+use crate::capture::gstreamer::Pace;
 use crate::clip::ImageEncoder;
 use crate::config::Camera;
 use crate::model::CameraState;
@@ -33,8 +34,11 @@ pub enum Flow {
 
 /// Runs until the source has ended, the callback wants no more, or a signal comes. A source that
 /// never gave a frame is an error.
-pub fn run(live: Live, mut tell: impl FnMut(&Notice) -> anyhow::Result<Flow>) -> anyhow::Result<()> {
-    gstreamer::init()?;
+pub fn run(
+    live: Live,
+    mut tell: impl FnMut(&Notice) -> anyhow::Result<Flow>,
+) -> anyhow::Result<()> {
+    capture::gstreamer::init()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;

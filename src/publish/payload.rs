@@ -121,7 +121,8 @@ fn rounded(probability: Probability) -> f64 {
 }
 
 fn json(payload: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(payload).expect("numbers, strings and maps with string keys always serialise")
+    serde_json::to_vec(payload)
+        .expect("numbers, strings and maps with string keys always serialise")
 }
 
 #[cfg(test)]

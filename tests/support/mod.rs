@@ -3,6 +3,7 @@
 //! Everything listens on a free port of 127.0.0.1 and ends with the value that started it. What
 //! is missing fails the test with what to do: `scripts/setup test` gets it all.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses the parts it needs")]
+#![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
 pub mod rtsp;
 
@@ -166,12 +167,7 @@ impl Subscriber {
 
     /// Waits for a message on a topic that ends with `end` and fulfils `wanted`.
     #[track_caller]
-    pub fn expect(
-        &self,
-        end: &str,
-        limit: Duration,
-        wanted: impl Fn(&Heard) -> bool,
-    ) -> Heard {
+    pub fn expect(&self, end: &str, limit: Duration, wanted: impl Fn(&Heard) -> bool) -> Heard {
         let what = format!("a message on …{end}");
         wait_for(&what, limit, || self.on(end).into_iter().find(|heard| wanted(heard)))
     }

@@ -14,13 +14,7 @@ fn ms(n: u64) -> Duration {
 }
 
 fn rule() -> LabelRule {
-    LabelRule {
-        threshold: 0.8,
-        clear: 0.6,
-        hold: ms(0),
-        cooldown: ms(0),
-        update_every: ms(0),
-    }
+    LabelRule { threshold: 0.8, clear: 0.6, hold: ms(0), cooldown: ms(0), update_every: ms(0) }
 }
 
 fn set(revision: u64, rule: Option<LabelRule>) -> Arc<WatchSet> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use crate::config::Config;
 use crate::config::{Broker, Camera, CameraSource, Device, LabelConfig, ModelConfig, MqttConfig};
 use crate::model::{CameraId, LabelId, NodeId, View, WatchId};
 use crate::watch::ScoreKind;
@@ -115,7 +116,9 @@ fn errors_name_the_watch_and_the_label() {
         ("y", [0.0, 1.0]),
         ("a photo of y", [0.0, 1.0]),
     ];
-    let error = compile(&config().cameras, &config().watches, &mut Table(opposite), &info()).unwrap_err().to_string();
+    let error = compile(&config().cameras, &config().watches, &mut Table(opposite), &info())
+        .unwrap_err()
+        .to_string();
     assert!(error.starts_with("watch w, label a:"), "{error}");
     assert!(compile(&config().cameras, &config().watches, &mut Table(vec![]), &info()).is_err());
 }
