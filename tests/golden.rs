@@ -5,10 +5,10 @@
 //! and say so. References that are not part of the repository are used where they lie beside
 //! it (`SEEWHEN_SHARED`, or `../shared`), and skipped with a line on stderr elsewhere.
 
+#![allow(clippy::print_stderr, reason = "figures and what was skipped are for people")]
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use seewhen::clip::bundle::Bundle;
@@ -64,7 +64,7 @@ fn shared(path: &str) -> Option<PathBuf> {
         std::env::var_os("SEEWHEN_SHARED").map_or_else(|| root("../shared"), PathBuf::from);
     let found = folder.join(path);
     if !found.exists() {
-        writeln!(std::io::stderr(), "skipped: {} is not there", found.display()).unwrap();
+        eprintln!("skipped: {} is not there", found.display());
         return None;
     }
     Some(found)
@@ -116,7 +116,7 @@ fn check_images(golden: &Golden, folder: &Path) {
         let pairs = scores.iter().zip(&image.probabilities);
         let off = pairs.map(|(s, p)| (s.probability - p).abs()).fold(0.0, f32::max);
         let line = format!("{}: cosine {near:.6}, probabilities off by {off:.5}", image.path);
-        writeln!(std::io::stderr(), "{line}").unwrap();
+        eprintln!("{line}");
         //assert!(near >= 0.999 && off <= 0.02, "{line}");
     }
 }
@@ -197,7 +197,7 @@ fn preprocessing_is_openais() {
             "{} at {}: worst {worst:.2}, mean {mean:.4} levels of 255",
             case.image, case.size
         );
-        writeln!(std::io::stderr(), "{line}").unwrap();
+        eprintln!("{line}");
         // assert!(worst < 1.2 && mean < 0.05, "{line}");
     }
 }
