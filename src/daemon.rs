@@ -137,8 +137,8 @@ impl Node {
         notify(&[NotifyState::Stopping]);
         tracing::info!("stopping");
         signals.exit_on_another();
-        log_summary(&self.status);
         let stragglers = self.flow.stop(Instant::now() + STOP_DEADLINE).await;
+        log_summary(&self.status);
         if !stragglers.is_empty() {
             bail!("not done within {STOP_DEADLINE:?}: {}", stragglers.join(", "));
         }
