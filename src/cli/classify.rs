@@ -17,6 +17,7 @@ use super::model_args::{ModelArgs, prompt_embedder};
 use crate::clip::ImageEncoder;
 use crate::clip::cache::{PromptCache, default_path};
 use crate::clip::onnx::provider;
+use crate::clip::preprocess::PreprocessSpec;
 use crate::clip::prompts::{ModelInfo, label_embedding, matrix};
 use crate::clip::scoring::{LabelScore, score};
 use crate::clip::still;
@@ -35,7 +36,8 @@ Examples:
   seewhen classify frame.png --prompt \"a bus\" --fit pad --bundle ./models/ViT-B-32
 
 Pictures may be bmp, gif (first frame), jpeg, png, tiff or webp, told by their content.
-Transparency is dropped and the EXIF orientation is not applied, as in CLIP's own code.";
+Transparency is dropped after resizing and the EXIF orientation is not applied, as in CLIP's
+own code.";
 
 /// Print how well prompts describe pictures
 #[derive(Debug, Args)]
@@ -110,7 +112,7 @@ pub fn run(args: &ClassifyArgs) -> Result<ExitCode> {
     let mut failed = false;
     let mut rest = args.images.as_slice();
     while !rest.is_empty() {
-        let (batch, read) = read_batch(rest);
+        let (batch, read) = read_batch(rest, classifier.view.fit, bundle.preprocess());
         rest = &rest[read..];
         let results = classifier.classify(batch)?;
         for result in &results {
@@ -130,7 +132,7 @@ struct Classifier<E> {
     view: View,
 }
 
-type Read<'a> = (&'a Path, Result<Picture, still::StillError>);
+type Read<'a> = (&'a Path, Result<Picture, String>);
 
 struct Classified<'a> {
     path: &'a Path,
@@ -146,7 +148,7 @@ impl<E: ImageEncoder> Classifier<E> {
         let mut results = Vec::with_capacity(batch.len());
         for (path, read) in &batch {
             let outcome = match read {
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(error.clone()),
                 Ok(_) => {
                     let embedding = embeddings.next().context("an embedding is missing")?;
                     let scores = self.score(&embedding)?;
@@ -172,10 +174,11 @@ impl<E: ImageEncoder> Classifier<E> {
 }
 
 /// Reads files until a batch is full; also how many files that were.
-fn read_batch(paths: &[PathBuf]) -> (Vec<Read<'_>>, usize) {
+fn read_batch<'a>(paths: &'a [PathBuf], fit: Fit, spec: &PreprocessSpec) -> (Vec<Read<'a>>, usize) {
     let (mut batch, mut good, mut bytes) = (Vec::new(), 0, 0);
     for path in paths {
-        let read = still::read(path);
+        let read = still::read(path).map_err(|error| error.to_string());
+        let read = read.and_then(|p| p.fitted(fit, spec).map_err(|error| error.to_string()));
         if let Ok(picture) = &read {
             good += 1;
             bytes += picture.rgb.len();
@@ -266,6 +269,7 @@ fn parse_template(text: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clip::bundle::Bundle;
 
     #[test]
     fn templates_have_one_place_for_the_prompt() {
@@ -281,6 +285,8 @@ mod tests {
         image::RgbImage::new(2, 2).save(&good).unwrap();
         let mut paths = vec![folder.path().join("absent.png")];
         paths.extend(std::iter::repeat_n(good, BATCH + 1));
+        let mini = Bundle::open("./models/mini", None).unwrap();
+        let read_batch = |paths| read_batch(paths, Fit::Crop, mini.preprocess());
         let (batch, read) = read_batch(&paths);
         assert_eq!((read, batch.iter().filter(|(_, r)| r.is_err()).count()), (BATCH + 1, 1));
         assert_eq!(read_batch(&paths[read..]).1, 1);

@@ -6,6 +6,7 @@
 //! frame waits for the runtime to plan a new shape. Sessions end with their encoder; the
 //! library stays until the process ends. What the inputs mean is left to [`signature`].
 
+mod batch;
 mod signature;
 
 use std::path::PathBuf;
@@ -18,7 +19,8 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionInputValue, SessionOutputs};
 use ort::value::{Outlet, Tensor, TensorElementType, TensorRef};
 
-use self::signature::{Expected, Feed, Kind, Port, TextPorts};
+use self::batch::{buckets, feed_values};
+use self::signature::{Expected, Kind, Port, TextPorts};
 use super::bundle::{Bundle, BundleError, ModelFile};
 use super::library::{self, Found};
 use super::preprocess::Preprocessor;
@@ -311,31 +313,12 @@ pub fn tokenizer(bundle: &Bundle) -> Result<Tokenizer, OnnxError> {
         .map_err(|cause| OnnxError::Tokenizer { bundle: bundle.name().to_owned(), cause })
 }
 
-/// Token ids fit `i32`: the largest vocabularies have a quarter of a million.
-fn feed_values(feed: Feed, tokens: &[Tokens], length: usize) -> Vec<i32> {
-    let row = |tokens: &Tokens| match feed {
-        Feed::Ids => tokens.ids.clone(),
-        Feed::Mask => tokens.mask.clone(),
-        Feed::Zeros => vec![0; tokens.ids.len()],
-    };
-    let mut values: Vec<i32> = tokens.iter().flat_map(row).map(u32::cast_signed).collect();
-    values.resize(length, 0);
-    values
-}
-
 fn model_error(bundle: &Bundle, file: &'static str, cause: String) -> OnnxError {
     OnnxError::Model { bundle: bundle.name().to_owned(), file, cause }
 }
 
 fn expected(bundle: &Bundle) -> Expected {
     Expected { size: bundle.preprocess().size, embed_dim: bundle.embed_dim() }
-}
-
-/// 1, 2, 4, 8, … and `max_batch` itself.
-fn buckets(max_batch: usize) -> Vec<usize> {
-    let most = max_batch.max(1);
-    let powers = (0..usize::BITS).map(|bit| 1_usize << bit).take_while(|size| *size < most);
-    powers.chain([most]).collect()
 }
 
 fn ports(outlets: &[Outlet]) -> Vec<Port> {
@@ -384,14 +367,6 @@ fn embeddings(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn batches_are_powers_of_two_up_to_the_most() {
-        assert_eq!(buckets(0), [1]);
-        assert_eq!(buckets(1), [1]);
-        assert_eq!(buckets(8), [1, 2, 4, 8]);
-        assert_eq!(buckets(12), [1, 2, 4, 8, 12]);
-    }
 
     #[test]
     fn other_devices_are_refused_by_name() {
