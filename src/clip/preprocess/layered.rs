@@ -8,7 +8,7 @@
 use fast_image_resize::images::ImageRef;
 use fast_image_resize::{PixelType, ResizeAlg};
 
-use super::geometry::Placement;
+use super::geometry::{Placement, Span};
 use super::resample::Resampler;
 use super::{PreprocessError, PreprocessSpec, resize_error};
 use crate::model::{Fit, Picture};
@@ -44,12 +44,7 @@ impl Layered {
     pub fn fitted(self, fit: Fit, spec: &PreprocessSpec) -> Result<Picture, PreprocessError> {
         let opaque = |rgba: &[u8]| rgba.chunks_exact(4).all(|pixel| pixel[3] == 255);
         match self {
-            Self::Palette(Picture { width, height, rgb }) => {
-                let source = ImageRef::new(width, height, &rgb, PixelType::U8x3);
-                let (size, rgb) =
-                    resized(&source.map_err(resize_error)?, ResizeAlg::Nearest, fit, spec)?;
-                Ok(Picture { width: size.0, height: size.1, rgb })
-            }
+            Self::Palette(picture) => nearest(&picture, fit, spec),
             Self::Alpha { width, height, mut rgba } if !opaque(&rgba) => {
                 rgba.chunks_exact_mut(4).for_each(weight);
                 let source = ImageRef::new(width, height, &rgba, PixelType::U8x4);
@@ -70,13 +65,44 @@ fn resized(
     fit: Fit,
     spec: &PreprocessSpec,
 ) -> Result<((u32, u32), Vec<u8>), PreprocessError> {
-    let (width, height) = (source.width(), source.height());
+    let place = placement((source.width(), source.height()), fit, spec)?;
+    let patch = Resampler::default().run(source, algorithm, &place)?.to_vec();
+    Ok(((place.across.pixels, place.down.pixels), patch))
+}
+
+fn placement(
+    (width, height): (u32, u32),
+    fit: Fit,
+    spec: &PreprocessSpec,
+) -> Result<Placement, PreprocessError> {
     if width == 0 || height == 0 {
         return Err(PreprocessError::Empty { width, height });
     }
-    let place = Placement::new(spec.size, (width, height), fit, spec.rounding);
-    let patch = Resampler::default().run(source, algorithm, &place)?.to_vec();
-    Ok(((place.across.pixels, place.down.pixels), patch))
+    Ok(Placement::new(spec.size, (width, height), fit, spec.rounding))
+}
+
+/// The kept part of `picture`, each pixel taken from the source as it is.
+fn nearest(picture: &Picture, fit: Fit, spec: &PreprocessSpec) -> Result<Picture, PreprocessError> {
+    let place = placement((picture.width, picture.height), fit, spec)?;
+    let columns = nearest_pixels(&place.across, picture.width);
+    let mut rgb = Vec::with_capacity(columns.len() * place.down.pixels as usize * 3);
+    for row in nearest_pixels(&place.down, picture.height) {
+        let row = &picture.rgb[row * picture.width as usize * 3..];
+        columns.iter().for_each(|column| rgb.extend_from_slice(&row[column * 3..][..3]));
+    }
+    Ok(Picture { width: place.across.pixels, height: place.down.pixels, rgb })
+}
+
+/// Which source pixel each pixel of `span` takes. Pillow adds step to step (`Geometry.c`,
+/// `ImagingScaleAffine`); its rounding errors decide where a centre falls between two pixels,
+/// which in common sizes is every few pixels, so they are made here too.
+fn nearest_pixels(span: &Span, side: u32) -> Vec<usize> {
+    let step = span.length / f64::from(span.pixels);
+    let (scaled, start) = ((f64::from(side) / step).round(), (span.from / step).round());
+    let step = f64::from(side) / scaled;
+    let centres = std::iter::successors(Some(step * 0.5), |centre| Some(centre + step));
+    let pixel = |centre: f64| (centre as usize).min(side as usize - 1);
+    centres.skip(start as usize).take(span.pixels as usize).map(pixel).collect()
 }
 
 /// Pillow's RGBA to RGBa: colour * alpha / 255, rounded.
