@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::model_args::{ModelArgs, parse_fit, parse_template};
 use crate::clip::ImageEncoder;
+use crate::clip::preprocess::PreprocessSpec;
 use crate::clip::prompts::{ModelInfo, label_embedding, matrix};
 use crate::clip::scoring::{LabelScore, score};
 use crate::clip::still;
@@ -35,7 +36,8 @@ Examples:
   seewhen classify frame.png --prompt \"a bus\" --fit pad --bundle ./models/ViT-B-32
 
 Pictures may be bmp, gif (first frame), jpeg, png, tiff or webp, told by their content.
-Transparency is dropped and the EXIF orientation is not applied, as in CLIP's own code.";
+Transparency is dropped after resizing and the EXIF orientation is not applied, as in CLIP's
+own code.";
 
 /// Print how well prompts describe pictures
 #[derive(Debug, clap::Args)]
@@ -100,7 +102,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let mut failed = false;
     let mut rest = args.images.as_slice();
     while !rest.is_empty() {
-        let (batch, read) = read_batch(rest);
+        let (batch, read) = read_batch(rest, classifier.view.fit, bundle.preprocess());
         rest = &rest[read..];
         let results = classifier.classify(batch)?;
         for result in &results {
@@ -120,7 +122,7 @@ struct Classifier<E> {
     view: View,
 }
 
-type Read<'a> = (&'a Path, Result<Picture, still::StillError>);
+type Read<'a> = (&'a Path, Result<Picture, String>);
 
 struct Classified<'a> {
     path: &'a Path,
@@ -136,7 +138,7 @@ impl<E: ImageEncoder> Classifier<E> {
         let mut results = Vec::with_capacity(batch.len());
         for (path, read) in &batch {
             let outcome = match read {
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(error.clone()),
                 Ok(_) => {
                     let embedding = embeddings.next().context("an embedding is missing")?;
                     let scores = self.score(&embedding)?;
@@ -162,10 +164,11 @@ impl<E: ImageEncoder> Classifier<E> {
 }
 
 /// Reads files until a batch is full; also how many files that were.
-fn read_batch(paths: &[PathBuf]) -> (Vec<Read<'_>>, usize) {
+fn read_batch<'a>(paths: &'a [PathBuf], fit: Fit, spec: &PreprocessSpec) -> (Vec<Read<'a>>, usize) {
     let (mut batch, mut good, mut bytes) = (Vec::new(), 0, 0);
     for path in paths {
-        let read = still::read(path);
+        let read = still::read(path).map_err(|error| error.to_string());
+        let read = read.and_then(|p| p.fitted(fit, spec).map_err(|error| error.to_string()));
         if let Ok(picture) = &read {
             good += 1;
             bytes += picture.rgb.len();
@@ -241,6 +244,7 @@ fn table(out: &mut impl Write, args: &Args, result: &Classified<'_>) -> Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clip::bundle::Bundle;
 
     #[test]
     fn batches_end_when_full_and_skip_what_is_broken() {
@@ -249,6 +253,8 @@ mod tests {
         image::RgbImage::new(2, 2).save(&good).unwrap();
         let mut paths = vec![folder.path().join("absent.png")];
         paths.extend(std::iter::repeat_n(good, BATCH + 1));
+        let mini = Bundle::open("./models/mini", None).unwrap();
+        let read_batch = |paths| read_batch(paths, Fit::Crop, mini.preprocess());
         let (batch, read) = read_batch(&paths);
         assert_eq!((read, batch.iter().filter(|(_, r)| r.is_err()).count()), (BATCH + 1, 1));
         assert_eq!(read_batch(&paths[read..]).1, 1);

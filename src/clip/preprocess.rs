@@ -10,12 +10,15 @@
 //! `Normalize` on Pillow images); open_clip `transform.py` for padding.
 
 pub mod geometry;
+pub mod layered;
+mod resample;
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{CroppedImage, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg};
 
 use crate::model::{Fit, Picture, View};
 use geometry::{Placement, Rounding, region_of};
+use resample::Resampler;
 
 /// How pixels are interpolated; the names are Pillow's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,22 +95,14 @@ pub enum PreprocessError {
 /// Preprocesses pictures for one model, reusing its buffers.
 pub struct Preprocessor {
     spec: PreprocessSpec,
-    resizer: Resizer,
-    /// The picture after the horizontal pass.
-    middle: Vec<u8>,
-    /// The resized part, before it is placed.
-    patch: Vec<u8>,
-    /// `tables[channel][value]` is the normalised value: 768 divisions instead of one a pixel.
-    tables: [[f32; 256]; 3],
+    resampler: Resampler,
+    normalised: Normalised,
 }
 
 impl Preprocessor {
     pub fn new(spec: PreprocessSpec) -> Self {
-        let tables = std::array::from_fn(|channel| {
-            let (mean, std) = (spec.mean[channel], spec.std[channel]);
-            std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std)
-        });
-        Self { spec, resizer: Resizer::new(), middle: Vec::new(), patch: Vec::new(), tables }
+        let normalised = Normalised::new(&spec);
+        Self { spec, resampler: Resampler::default(), normalised }
     }
 
     pub fn spec(&self) -> &PreprocessSpec {
@@ -138,59 +133,34 @@ impl Preprocessor {
         // The filter must not look past the region, so it gets a view, not a crop box.
         let cut = CroppedImage::new(&source, region.left, region.top, region.width, region.height)
             .map_err(resize_error)?;
-        self.resize(&cut, region.height, &place)?;
-        self.place(&place, out);
+        let patch = self.resampler.run(&cut, self.spec.filter.algorithm(), &place)?;
+        self.normalised.place(&self.spec, &place, patch, out);
         Ok(())
     }
+}
 
-    /// Resizes the part of `source` that `place` keeps into `patch`, first across and then
-    /// down, as Pillow does: the rounding to 8 bits in between is part of the reference.
-    fn resize(
-        &mut self,
-        source: &CroppedImage<'_, ImageRef<'_>>,
-        height: u32,
-        place: &Placement,
-    ) -> Result<(), PreprocessError> {
-        let options = ResizeOptions::new().resize_alg(self.spec.filter.algorithm());
-        // Rows outside the reach of the vertical filter are not resized at all.
-        let rows = place.down.reach(height);
-        let across = options.crop(
-            place.across.from,
-            f64::from(rows.start),
-            place.across.length,
-            f64::from(rows.end - rows.start),
-        );
-        let middle_height = rows.end - rows.start;
-        let bytes = buffer(&mut self.middle, place.across.pixels, middle_height);
-        let mut middle =
-            Image::from_slice_u8(place.across.pixels, middle_height, bytes, PixelType::U8x3)
-                .map_err(resize_error)?;
-        self.resizer.resize(source, &mut middle, &across).map_err(resize_error)?;
+/// `tables[channel][value]` is the normalised value: 768 divisions instead of one a pixel.
+struct Normalised([[f32; 256]; 3]);
 
-        let (columns, lines) = (place.across.pixels, place.down.pixels);
-        let bytes = buffer(&mut self.patch, columns, lines);
-        let mut patch =
-            Image::from_slice_u8(columns, lines, bytes, PixelType::U8x3).map_err(resize_error)?;
-        let down = options.crop(
-            0.0,
-            (place.down.from - f64::from(rows.start)).max(0.0),
-            f64::from(columns),
-            place.down.length,
-        );
-        self.resizer.resize(&middle, &mut patch, &down).map_err(resize_error)
+impl Normalised {
+    fn new(spec: &PreprocessSpec) -> Self {
+        Self(std::array::from_fn(|channel| {
+            let (mean, std) = (spec.mean[channel], spec.std[channel]);
+            std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std)
+        }))
     }
 
-    /// Normalises `patch` into `out`, with the fill colour around it.
-    fn place(&self, place: &Placement, out: &mut [f32]) {
-        let size = self.spec.size as usize;
+    /// Writes the resized `patch` (RGB) to `out`, with the fill colour around it.
+    fn place(&self, spec: &PreprocessSpec, place: &Placement, patch: &[u8], out: &mut [f32]) {
+        let size = spec.size as usize;
         let (left, top) = (place.across.offset as usize, place.down.offset as usize);
         let (columns, lines) = (place.across.pixels as usize, place.down.pixels as usize);
-        for (channel, plane) in out.chunks_exact_mut(self.spec.plane()).enumerate() {
-            let table = &self.tables[channel];
+        for (channel, plane) in out.chunks_exact_mut(spec.plane()).enumerate() {
+            let table = &self.0[channel];
             if columns < size || lines < size {
-                plane.fill(table[self.spec.fill[channel] as usize]);
+                plane.fill(table[spec.fill[channel] as usize]);
             }
-            for (line, pixels) in self.patch.chunks_exact(columns * 3).take(lines).enumerate() {
+            for (line, pixels) in patch.chunks_exact(columns * 3).enumerate() {
                 let start = (top + line) * size + left;
                 let row = &mut plane[start..start + columns];
                 for (value, pixel) in row.iter_mut().zip(pixels.chunks_exact(3)) {
@@ -226,12 +196,6 @@ fn check(picture: &Picture, found: usize, expected: usize) -> Result<(), Preproc
         return Err(PreprocessError::Output { found, expected });
     }
     Ok(())
-}
-
-/// `bytes` with exactly `width * height * 3` of them; it grows and never shrinks its capacity.
-fn buffer(bytes: &mut Vec<u8>, width: u32, height: u32) -> &mut [u8] {
-    bytes.resize(width as usize * height as usize * 3, 0);
-    bytes
 }
 
 fn resize_error(error: impl std::fmt::Display) -> PreprocessError {

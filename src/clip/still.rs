@@ -1,17 +1,19 @@
 //! Picture files to pictures.
 //!
 //! Formats are told by content, never by the file's name. Of an animation the first frame is
-//! taken; transparency is dropped, as Pillow's `convert("RGB")` drops it; 16-bit and palette
-//! pictures become 8-bit RGB. The EXIF orientation is not applied, because CLIP's reference
+//! taken; 16-bit pictures become 8-bit; transparency and palettes are kept for
+//! [`Layered::fitted`], because CLIP's reference drops them after resizing. The EXIF orientation is not applied, because CLIP's reference
 //! preprocessing does not apply it either. A picture that would take more than
 //! [`MAX_BYTES`] decoded is refused before it is decoded.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read as _, Seek as _};
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use jpeg_decoder::PixelFormat;
 
+use super::preprocess::layered::Layered;
 use crate::model::Picture;
 
 /// Most bytes of one decoded picture, as 8-bit RGB and as the file's own format: 89 megapixels.
@@ -30,11 +32,11 @@ pub enum StillError {
     Decode(ImageError),
 }
 
-/// Reads the picture in `path` as 8-bit RGB.
+/// Reads the picture in `path`.
 ///
 /// # Errors
 /// When the file cannot be read, is not a picture, is damaged or too large.
-pub fn read(path: &Path) -> Result<Picture, StillError> {
+pub fn read(path: &Path) -> Result<Layered, StillError> {
     let file = File::open(path).map_err(StillError::Open)?;
     if file.metadata().map_err(StillError::Open)?.is_dir() {
         return Err(StillError::Open(io::ErrorKind::IsADirectory.into()));
@@ -44,18 +46,74 @@ pub fn read(path: &Path) -> Result<Picture, StillError> {
     if reader.format().is_none() {
         return Err(StillError::Format);
     }
+    if reader.format() == Some(ImageFormat::Jpeg) {
+        let mut file = reader.into_inner();
+        if let Some(picture) = colour_jpeg(&mut file)? {
+            return Ok(Layered::Rgb(picture));
+        }
+        reader = ImageReader::new(file);
+    }
+    let mut file = reader.into_inner();
+    let has_palette = has_palette(&mut file).map_err(StillError::Open)?;
+    let mut reader = ImageReader::new(file).with_guessed_format().map_err(StillError::Open)?;
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_BYTES);
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(StillError::Decode)?;
     let (width, height) = decoder.dimensions();
-    let needed = decoder.total_bytes().max(u64::from(width) * u64::from(height) * 3);
+    check_size(width, height, decoder.total_bytes())?;
+    let decoded = DynamicImage::from_decoder(decoder).map_err(StillError::Decode)?;
+    Ok(if has_palette {
+        Layered::Palette(rgb(decoded))
+    } else if decoded.color().has_alpha() {
+        let rgba = decoded.into_rgba8();
+        Layered::Alpha { width: rgba.width(), height: rgba.height(), rgba: rgba.into_raw() }
+    } else {
+        Layered::Rgb(rgb(decoded))
+    })
+}
+
+fn rgb(decoded: DynamicImage) -> Picture {
+    let rgb = decoded.into_rgb8();
+    Picture { width: rgb.width(), height: rgb.height(), rgb: rgb.into_raw() }
+}
+
+/// Whether this is a GIF, or a PNG whose header tells of a palette or of one bit a pixel:
+/// Pillow interpolates neither. Leaves the file at its start.
+fn has_palette(file: &mut BufReader<File>) -> io::Result<bool> {
+    let mut header = Vec::with_capacity(26);
+    file.rewind()?;
+    file.by_ref().take(26).read_to_end(&mut header)?;
+    file.rewind()?;
+    let png = header.starts_with(b"\x89PNG\r\n\x1a\n");
+    Ok(header.starts_with(b"GIF8") || png && matches!(header.get(24..26), Some([_, 3] | [1, 0])))
+}
+
+/// A JPEG of three colours, decoded as libjpeg does for CLIP's reference: with chroma
+/// interpolated over both directions at once. The decoder of `image` rounds in between, which
+/// moved a probability of `mini` by 0.02. `None` for JPEGs that are left to `image`: those of
+/// other colours, and damaged ones, of which it gives the part that can be had.
+fn colour_jpeg(file: &mut BufReader<File>) -> Result<Option<Picture>, StillError> {
+    let mut decoder = jpeg_decoder::Decoder::new(file);
+    if decoder.read_info().is_err() {
+        return Ok(None);
+    }
+    let Some(info) = decoder.info().filter(|info| info.pixel_format == PixelFormat::RGB24) else {
+        return Ok(None);
+    };
+    let (width, height) = (u32::from(info.width), u32::from(info.height));
+    check_size(width, height, 0)?;
+    let decoded = decoder.decode().ok();
+    Ok(decoded.map(|rgb| Picture { width, height, rgb }))
+}
+
+/// Refuses what would take more than [`MAX_BYTES`], as 8-bit RGB or as `own_bytes`.
+fn check_size(width: u32, height: u32, own_bytes: u64) -> Result<(), StillError> {
+    let needed = own_bytes.max(u64::from(width) * u64::from(height) * 3);
     if needed > MAX_BYTES {
         return Err(StillError::TooLarge { width, height, needed: needed >> 20 });
     }
-    let decoded = DynamicImage::from_decoder(decoder).map_err(StillError::Decode)?;
-    let rgb = decoded.into_rgb8();
-    Ok(Picture { width: rgb.width(), height: rgb.height(), rgb: rgb.into_raw() })
+    Ok(())
 }
 
 #[cfg(test)]
@@ -67,14 +125,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_counts_not_the_name_and_transparency_is_dropped() {
+    fn content_counts_not_the_name_and_transparency_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("picture.jpg");
         let image = RgbaImage::from_pixel(2, 1, Rgba([10, 20, 30, 0]));
         image.save_with_format(&path, ImageFormat::Png).unwrap();
+        let expected = [10, 20, 30, 0].repeat(2);
         let picture = read(&path).unwrap();
-        assert_eq!((picture.width, picture.height), (2, 1));
-        assert_eq!(picture.rgb, [10, 20, 30, 10, 20, 30]);
+        assert_eq!(picture, Layered::Alpha { width: 2, height: 1, rgba: expected });
+        assert_eq!(picture.into_rgb().rgb, [10, 20, 30].repeat(2));
     }
 
     #[test]

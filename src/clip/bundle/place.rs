@@ -1,0 +1,175 @@
+//! Where a bundle's files are: a folder, or the program itself.
+//!
+//! Finds bundles by name, reads their files and computes their digest.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    BundleError, CONFIG, IMAGE_MODEL, ModelFile, PREPROCESS, TEXT_MODEL, TOKENIZER,
+    TOKENIZER_CONFIG,
+};
+
+/// Where packages put bundles.
+const SYSTEM_FOLDER: &str = "/var/lib/seewhen/models";
+
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    Folder(PathBuf),
+    Embedded,
+}
+
+impl Place {
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.display().to_string(),
+            Self::Embedded => "in the program".to_owned(),
+        }
+    }
+
+    pub(super) fn bytes(
+        &self,
+        bundle: &str,
+        file: &str,
+    ) -> Result<Cow<'static, [u8]>, BundleError> {
+        let mut bytes = Vec::new();
+        match self {
+            Self::Embedded => {
+                embedded(file).map(Cow::Borrowed).ok_or_else(|| missing(bundle, file))
+            }
+            Self::Folder(folder) => File::open(folder.join(file))
+                .and_then(|mut opened| opened.read_to_end(&mut bytes))
+                .map(|_| Cow::Owned(bytes))
+                .map_err(|error| unreadable(bundle, file, error)),
+        }
+    }
+
+    pub(super) fn model(
+        &self,
+        bundle: &str,
+        file: &str,
+        advice: &str,
+    ) -> Result<ModelFile, BundleError> {
+        let found = match self {
+            Self::Embedded => embedded(file).map(ModelFile::Embedded),
+            Self::Folder(folder) => {
+                Some(folder.join(file)).filter(|path| path.is_file()).map(ModelFile::Path)
+            }
+        };
+        found.ok_or_else(|| BundleError::Missing {
+            bundle: bundle.to_owned(),
+            file: file.to_owned(),
+            advice: advice.to_owned(),
+        })
+    }
+
+    pub(super) fn digest(&self, bundle: &str) -> Result<String, BundleError> {
+        let mut hash = Sha256::new();
+        for file in [CONFIG, PREPROCESS, TOKENIZER, IMAGE_MODEL] {
+            let length = match self {
+                Self::Embedded => {
+                    let bytes = embedded(file).ok_or_else(|| missing(bundle, file))?;
+                    hash.update(bytes);
+                    bytes.len() as u64
+                }
+                Self::Folder(folder) => File::open(folder.join(file))
+                    .and_then(|opened| hash_file(opened, &mut hash))
+                    .map_err(|error| unreadable(bundle, file, error))?,
+            };
+            // The length keeps bytes from moving between neighbouring files unnoticed.
+            hash.update(length.to_le_bytes());
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+fn hash_file(mut file: File, hash: &mut Sha256) -> io::Result<u64> {
+    let mut block = vec![0; 1 << 20];
+    let mut length = 0;
+    loop {
+        let read = file.read(&mut block)?;
+        if read == 0 {
+            return Ok(length);
+        }
+        hash.update(&block[..read]);
+        length += read as u64;
+    }
+}
+
+fn missing(bundle: &str, file: &str) -> BundleError {
+    BundleError::Missing {
+        bundle: bundle.to_owned(),
+        file: file.to_owned(),
+        advice: "a bundle is a folder with config.json, visual/model.onnx, \
+                 visual/preprocess_cfg.json, textual/model.onnx and textual/tokenizer.json"
+            .to_owned(),
+    }
+}
+
+fn unreadable(bundle: &str, file: &str, source: io::Error) -> BundleError {
+    if source.kind() == io::ErrorKind::NotFound {
+        return missing(bundle, file);
+    }
+    BundleError::Read { bundle: bundle.to_owned(), file: file.to_owned(), source }
+}
+
+pub(super) fn find(name: &str, model_dir: Option<&Path>) -> Result<(String, Place), BundleError> {
+    if name.contains('/') {
+        let path = PathBuf::from(name);
+        let last = path.file_name().map(|last| last.to_string_lossy().into_owned());
+        if path.is_dir() {
+            return Ok((last.unwrap_or_else(|| name.to_owned()), Place::Folder(path)));
+        }
+        return Err(BundleError::NotFound { name: name.to_owned(), looked: vec![name.to_owned()] });
+    }
+    let folders = model_dir.map_or_else(default_folders, |folder| vec![folder.to_owned()]);
+    let is_name = !matches!(name, "" | "." | "..");
+    let found =
+        folders.iter().map(|folder| folder.join(name)).find(|path| is_name && path.is_dir());
+    match found {
+        Some(path) => Ok((name.to_owned(), Place::Folder(path))),
+        None if name == "mini" && embedded(CONFIG).is_some() => {
+            Ok((name.to_owned(), Place::Embedded))
+        }
+        None => Err(BundleError::NotFound {
+            name: name.to_owned(),
+            looked: folders.iter().map(|folder| folder.display().to_string()).collect(),
+        }),
+    }
+}
+
+fn default_folders() -> Vec<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let data = variable("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    let user = data.map(|data| data.join("seewhen/models"));
+    [Some(PathBuf::from(SYSTEM_FOLDER)), user].into_iter().flatten().collect()
+}
+
+#[cfg(feature = "embedded-bundle")]
+fn embedded(file: &str) -> Option<&'static [u8]> {
+    macro_rules! of_mini {
+        ($name:literal) => {
+            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/mini/", $name))
+        };
+    }
+    Some(match file {
+        CONFIG => of_mini!("config.json"),
+        PREPROCESS => of_mini!("visual/preprocess_cfg.json"),
+        IMAGE_MODEL => of_mini!("visual/model.onnx"),
+        TEXT_MODEL => of_mini!("textual/model.onnx"),
+        TOKENIZER => of_mini!("textual/tokenizer.json"),
+        TOKENIZER_CONFIG => of_mini!("textual/tokenizer_config.json"),
+        _ => return None,
+    })
+}
+
+#[cfg(not(feature = "embedded-bundle"))]
+fn embedded(_file: &str) -> Option<&'static [u8]> {
+    None
+}
