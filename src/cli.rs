@@ -39,6 +39,11 @@ enum Command {
     Embed(embed::Args),
 }
 
+/// A command line that cannot be meant: exit code 64.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
 /// Whether a command did all it was asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -79,7 +84,11 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
 /// Prints an error and picks the exit code.
 fn fail(error: &anyhow::Error) -> u8 {
     let mut stderr = std::io::stderr().lock();
-    let code = if error.is::<Problems>() { CONFIG } else { FAILED };
+    let code = match error {
+        error if error.is::<Problems>() => CONFIG,
+        error if error.is::<Usage>() => USAGE,
+        _ => FAILED,
+    };
     // A reader that closed stdout ("| head") is no failure to speak of.
     if is_broken_pipe(error) {
         return 0;

@@ -4,10 +4,8 @@ use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
-
-use super::Outcome;
 use super::model_args::{ModelArgs, parse_fit, parse_template};
+use super::{Outcome, Usage};
 use crate::capture::gstreamer::Pace;
 use crate::config::{self, Camera, CameraSource, LabelConfig, WatchConfig};
 use crate::daemon::live::{self, Flow, Live};
@@ -96,12 +94,14 @@ fn probability(text: &str) -> Result<Probability, String> {
 
 /// The camera that the arguments describe.
 fn camera(args: &Args) -> anyhow::Result<Camera> {
-    let source = config::parse_source(&args.source, Path::new("")).map_err(|e| anyhow!(e))?;
+    let source = config::parse_source(&args.source, Path::new("")).map_err(usage)?;
     if args.as_fast_as_possible && !matches!(source, CameraSource::File(_)) {
-        bail!("--as-fast-as-possible needs a file: {source} has its own pace");
+        return Err(usage(format!(
+            "--as-fast-as-possible needs a file: {source} has its own pace"
+        )));
     }
     if args.every.is_zero() {
-        bail!("--every must be longer than zero, such as 250ms");
+        return Err(usage("--every must be longer than zero, such as 250ms"));
     }
     Ok(Camera {
         id: CameraId::try_new("source")?,
@@ -134,19 +134,21 @@ fn labels(args: &Args) -> anyhow::Result<Vec<LabelConfig>> {
     let thresholds =
         if args.thresholds.is_empty() { &default[..] } else { args.thresholds.as_slice() };
     if thresholds.len() > args.prompts.len() {
-        bail!("there are more --threshold than --prompt; each belongs to one prompt, in order");
+        return Err(usage(
+            "there are more --threshold than --prompt; each belongs to one prompt, in order",
+        ));
     }
     if args.prompts.len() == 1 {
-        bail!(
+        return Err(usage(
             "one prompt alone always has probability 1; say with another --prompt what else may \
-             be seen, such as \"an empty road\""
-        );
+             be seen, such as \"an empty road\"",
+        ));
     }
     let mut labels: Vec<LabelConfig> = Vec::new();
     for (n, prompt) in args.prompts.iter().enumerate() {
         let id = LabelId::of_prompt(prompt);
         if prompt.trim().is_empty() || labels.iter().any(|label| label.id == id) {
-            bail!("--prompt {prompt:?} is empty or given twice");
+            return Err(usage(format!("--prompt {prompt:?} is empty or given twice")));
         }
         let rule = thresholds.get(n).map(|threshold| rule(args, *threshold)).transpose()?;
         labels.push(LabelConfig { id, prompts: vec![prompt.clone()], rule });
@@ -157,7 +159,9 @@ fn labels(args: &Args) -> anyhow::Result<Vec<LabelConfig>> {
 fn rule(args: &Args, threshold: Probability) -> anyhow::Result<LabelRule> {
     let clear = args.clear.unwrap_or(threshold * DEFAULT_CLEAR);
     if clear > threshold {
-        bail!("--clear {clear} is above --threshold {threshold}; an event would end at once");
+        return Err(usage(format!(
+            "--clear {clear} is above --threshold {threshold}; an event would end at once"
+        )));
     }
     Ok(LabelRule {
         threshold,
@@ -166,6 +170,10 @@ fn rule(args: &Args, threshold: Probability) -> anyhow::Result<LabelRule> {
         cooldown: args.cooldown,
         update_every: Duration::ZERO,
     })
+}
+
+fn usage(text: impl Into<String>) -> anyhow::Error {
+    Usage(text.into()).into()
 }
 
 /// Writes notices to stdout, for people or as JSON.

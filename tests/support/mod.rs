@@ -181,11 +181,17 @@ pub struct Seewhen {
 
 impl Seewhen {
     pub fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// The same with more environment.
+    pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("seewhen.toml"), config).unwrap();
         let mut command = command();
         command.arg("run").arg("--config").arg(folder.path().join("seewhen.toml"));
         command.stderr(Stdio::piped()).env("STATE_DIRECTORY", folder.path());
+        command.envs(environment.iter().copied());
         Self { process: Process::start(&mut command), folder }
     }
 
