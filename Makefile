@@ -5,6 +5,8 @@
 
 # What scripts/setup builds lies here, after anything that the user has.
 export PATH := $(PATH):$(CURDIR)/.runtime/tools/bin
+# Found by itself too, but for a build that goes elsewhere (CARGO_TARGET_DIR).
+export ORT_DYLIB_PATH ?= $(CURDIR)/.runtime/libonnxruntime.so
 
 .PHONY: demo test lint fmt clean-runtime
 

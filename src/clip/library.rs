@@ -22,20 +22,21 @@ pub struct Found {
 }
 
 /// Finds the library: `ORT_DYLIB_PATH` and nothing else where that is set; next to the
-/// program; `.runtime` of the folders above the program and above the current folder (where
-/// `scripts/setup` puts it); the package's folders; the system's loader.
+/// program; `.runtime` of the folders above the program (where `scripts/setup` puts it); the
+/// package's folders; the system's loader. Never the current folder: a library is code, and
+/// who starts seewhen somewhere does not mean to run what lies there.
 pub fn find() -> Found {
     let asked = env::var_os("ORT_DYLIB_PATH").filter(|value| !value.is_empty());
-    find_in(asked, env::current_exe().ok().as_deref(), env::current_dir().ok().as_deref())
+    find_in(asked, env::current_exe().ok().as_deref())
 }
 
-fn find_in(asked: Option<OsString>, program: Option<&Path>, current: Option<&Path>) -> Found {
+fn find_in(asked: Option<OsString>, program: Option<&Path>) -> Found {
     if let Some(library) = asked.map(PathBuf::from) {
         let looked = vec![format!("ORT_DYLIB_PATH={}", library.display())];
         return Found { library, looked };
     }
     let mut looked = Vec::new();
-    for folder in folders(program, current) {
+    for folder in folders(program) {
         if let Some(library) = newest_in(&folder) {
             return Found { library, looked };
         }
@@ -45,18 +46,12 @@ fn find_in(asked: Option<OsString>, program: Option<&Path>, current: Option<&Pat
     Found { library: PathBuf::from(NAME), looked }
 }
 
-fn folders(program: Option<&Path>, current: Option<&Path>) -> Vec<PathBuf> {
+fn folders(program: Option<&Path>) -> Vec<PathBuf> {
     let beside = program.and_then(Path::parent);
-    let above = beside.into_iter().chain(current).flat_map(Path::ancestors);
+    let above = beside.into_iter().flat_map(Path::ancestors);
     let runtimes = above.map(|folder| folder.join(".runtime"));
-    let runtimes =
-        runtimes.flat_map(|folder| [folder.join("onnxruntime/capi"), folder].into_iter().rev());
-    let mut folders: Vec<PathBuf> =
-        beside.map(Path::to_owned).into_iter().chain(runtimes).collect();
-    folders.extend(SYSTEM_FOLDERS.map(PathBuf::from));
-    let mut seen = std::collections::HashSet::new();
-    folders.retain(|folder| seen.insert(folder.clone()));
-    folders
+    let known = SYSTEM_FOLDERS.map(PathBuf::from);
+    beside.map(Path::to_owned).into_iter().chain(runtimes).chain(known).collect()
 }
 
 /// `libonnxruntime.so` itself, else the highest of `libonnxruntime.so.*`.
@@ -94,7 +89,7 @@ mod tests {
     fn check(files: &[&str], expected: &str) {
         let root = tree(files);
         let program = root.path().join("target/debug/seewhen");
-        let found = find_in(None, Some(&program), None);
+        let found = find_in(None, Some(&program));
         assert_eq!(found.library, root.path().join(expected));
     }
 
@@ -109,11 +104,8 @@ mod tests {
             ".runtime/libonnxruntime.so",
         );
         check(
-            &[
-                ".runtime/onnxruntime/capi/libonnxruntime.so.1.32.0",
-                ".runtime/libonnxruntime_providers_shared.so",
-            ],
-            ".runtime/onnxruntime/capi/libonnxruntime.so.1.32.0",
+            &[".runtime/libonnxruntime.so", ".runtime/libonnxruntime_providers_shared.so"],
+            ".runtime/libonnxruntime.so",
         );
         check(
             &["target/debug/libonnxruntime.so.1", ".runtime/libonnxruntime.so"],
@@ -124,17 +116,17 @@ mod tests {
     #[test]
     fn what_was_asked_for_is_taken_or_fails() {
         let root = tree(&[".runtime/libonnxruntime.so"]);
-        let found = find_in(Some("/nowhere/x.so".into()), Some(&root.path().join("seewhen")), None);
+        let found = find_in(Some("/nowhere/x.so".into()), Some(&root.path().join("seewhen")));
         assert_eq!(found.library, PathBuf::from("/nowhere/x.so"));
     }
 
     #[test]
     fn the_search_can_be_told() {
         let root = tree(&[]);
-        let found = find_in(None, Some(&root.path().join("bin/seewhen")), Some(root.path()));
+        let found = find_in(None, Some(&root.path().join("bin/seewhen")));
         assert_eq!(found.library, PathBuf::from(NAME));
         let runtime = root.path().join(".runtime").display().to_string();
-        assert_eq!(found.looked.iter().filter(|place| **place == runtime).count(), 1);
+        assert!(found.looked.contains(&runtime));
         assert!(found.looked.contains(&"/usr/lib/seewhen".to_owned()));
     }
 }
