@@ -91,15 +91,15 @@ enum Life {
 /// Keeps the camera alive until `stop`.
 pub fn run(capture: &Capture, stop: &Stop) {
     let mut attempt = 0;
+    let mut running = false;
+    capture.tell(CameraState::Connecting, String::new(), attempt);
     while !stop.requested() {
-        if attempt == 0 {
-            capture.tell(CameraState::Connecting, String::new(), attempt);
-        }
         let born = Instant::now();
-        let Life::Failed(error) = run_once(capture, stop) else { return };
-        if error == CaptureError::End && capture.opener.repeats() {
+        let Life::Failed(error) = run_once(capture, stop, &mut running) else { return };
+        if error == CaptureError::End && capture.opener.repeats() && running {
             continue;
         }
+        running = false;
         if error == CaptureError::End && capture.opener.ends() {
             tracing::info!(source = capture.opener.describe(), "the file has been played");
             capture.tell(CameraState::Disabled, "end of file".to_owned(), 0);
@@ -122,13 +122,13 @@ pub fn run(capture: &Capture, stop: &Stop) {
     }
 }
 
-/// One life of the source, from opening to its end.
-fn run_once(capture: &Capture, stop: &Stop) -> Life {
+/// One life of the source, from opening to its end. `running` is set, and told, with the first
+/// frame; a file that starts again has it already.
+fn run_once(capture: &Capture, stop: &Stop, running: &mut bool) -> Life {
     let mut source = match capture.opener.open() {
         Ok(source) => source,
         Err(error) => return Life::Failed(error),
     };
-    let mut running = false;
     let mut newest = Instant::now();
     while !stop.requested() {
         let pulled = match source.pull(PULL) {
@@ -136,15 +136,15 @@ fn run_once(capture: &Capture, stop: &Stop) -> Life {
             Err(error) => return Life::Failed(error),
         };
         if pulled == Pulled::Nothing {
-            if let Some(error) = overdue(capture, running, newest.elapsed()) {
+            if let Some(error) = overdue(capture, *running, newest.elapsed()) {
                 return Life::Failed(error);
             }
             continue;
         }
         newest = Instant::now();
         capture.status.frame_received();
-        if !running {
-            running = true;
+        if !*running {
+            *running = true;
             tracing::info!(source = capture.opener.describe(), "frames are flowing");
             capture.tell(CameraState::Running, String::new(), 0);
         }

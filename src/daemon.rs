@@ -8,6 +8,7 @@ mod cameras;
 mod flow;
 pub mod live;
 pub mod model;
+mod system;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -16,11 +17,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::Instant;
 
 use self::flow::{Flow, Settings};
 use self::model::Model;
+use self::system::{Signals, Watchdog, Wish, interval, notify};
 use crate::capture;
 use crate::capture::gstreamer::Pace;
 use crate::config::{self, Config, Diff, ModelConfig};
@@ -218,88 +219,6 @@ impl Node {
             "reloaded"
         );
         Ok(())
-    }
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    Stop,
-    Reload,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.terminate.recv() => Wish::Stop,
-            _ = self.interrupt.recv() => Wish::Stop,
-            _ = self.hangup.recv() => Wish::Reload,
-        }
-    }
-
-    /// From now on a second request to stop ends the process at once.
-    fn exit_on_another(mut self) {
-        tokio::spawn(async move {
-            while self.next().await != Wish::Stop {}
-            tracing::warn!("told twice to stop: exiting at once");
-            std::process::exit(1);
-        });
-    }
-}
-
-/// Tells systemd that the inference loop comes round, and only then.
-struct Watchdog {
-    ticks: Option<Interval>,
-    turns: u64,
-}
-
-impl Watchdog {
-    fn from_systemd() -> Self {
-        Self { ticks: sd_notify::watchdog_enabled().map(|limit| interval(limit / 3)), turns: 0 }
-    }
-
-    async fn due(&mut self) {
-        match &mut self.ticks {
-            Some(ticks) => {
-                ticks.tick().await;
-            }
-            None => std::future::pending().await,
-        }
-    }
-
-    fn pat(&mut self, status: &Status) {
-        let turns = status.worker_turns();
-        if turns != self.turns {
-            self.turns = turns;
-            notify(&[NotifyState::Watchdog]);
-        }
-    }
-}
-
-fn interval(period: Duration) -> Interval {
-    let mut ticks = tokio::time::interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
-
-/// Tells systemd, when there is one.
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "systemd could not be told");
     }
 }
 

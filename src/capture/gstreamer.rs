@@ -131,7 +131,7 @@ impl Pipeline {
         let broken = |what: &str| CaptureError::Source(format!("a frame without {what}"));
         let buffer = sample.buffer().ok_or_else(|| broken("data"))?;
         let now = self.clock.captured();
-        let media = buffer.pts().map(Duration::from);
+        let media = media_time(sample, buffer);
         if !self.sampler.keep(media.unwrap_or(now.at.0)) {
             return Ok(Pulled::Skipped);
         }
@@ -221,6 +221,13 @@ impl Converter {
         }
         Ok(Picture { width: self.to.width(), height: self.to.height(), rgb: pixels })
     }
+}
+
+/// Where in the media a frame belongs: its time stamp less what the container puts before the
+/// start (edit lists, the delay of reordered frames).
+fn media_time(sample: &gst::Sample, buffer: &gst::BufferRef) -> Option<Duration> {
+    let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+    segment.to_stream_time(buffer.pts()?).map(Duration::from)
 }
 
 /// The pipeline of a source, with a sink named "frames". Values are set as properties, never

@@ -7,8 +7,9 @@ use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::STOP_DEADLINE;
 use super::flow::{Settings, Stages, start_stages};
-use super::{STOP_DEADLINE, Signals};
+use super::system::Signals;
 use crate::capture;
 use crate::capture::gstreamer::Pace;
 use crate::clip::ImageEncoder;
@@ -53,7 +54,6 @@ pub fn run(
         let mut stages = start_stages(settings, notices)?;
         stages.cameras.start(&live.camera)?;
         let mut source = SourceState::default();
-        // The camera that has ended keeps no sender, but the means to start more cameras does.
         loop {
             let notice = tokio::select! {
                 notice = told.recv() => notice,
