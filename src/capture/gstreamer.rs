@@ -237,11 +237,9 @@ fn build(source: &CameraSource) -> Result<gst::Pipeline, CaptureError> {
     const SINK: &str = "appsink name=frames caps=video/x-raw";
     let head = match source {
         CameraSource::Rtsp { .. } => {
-            // TCP: one lost UDP packet smears a picture until the next key frame. The filter is an
-            // element of its own: one that GStreamer makes while it links a new pad can miss the
-            // pipeline's change of state, and then no frame ever comes.
+            // TCP: one lost UDP packet smears a picture until the next key frame.
             "rtspsrc name=source protocols=tcp latency=200 \
-             ! capsfilter caps=application/x-rtp,media=video ! decodebin"
+             ! application/x-rtp,media=video ! decodebin"
         }
         CameraSource::Http { .. } => "souphttpsrc name=source is-live=true ! decodebin",
         CameraSource::File(_) => "filesrc name=source ! decodebin",

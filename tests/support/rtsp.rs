@@ -152,11 +152,13 @@ impl Player {
         }
     }
 
-    /// The pipeline gets its clock a moment after it was configured.
+    /// The pipeline gets its clock a moment after it was configured, and its base time another
+    /// moment later: without that the running time would be the clock's, hours ahead.
     fn first_running_time(&self, feed: &gst_app::AppSrc) -> Option<gst::ClockTime> {
         let patience = Instant::now() + Duration::from_secs(10);
         while Instant::now() < patience && !self.stop.load(Ordering::Relaxed) {
-            if let Some(now) = feed.current_running_time() {
+            let started = feed.base_time().is_some_and(|base| base > gst::ClockTime::ZERO);
+            if let (true, Some(now)) = (started, feed.current_running_time()) {
                 return Some(now);
             }
             sleep(Duration::from_millis(2));
