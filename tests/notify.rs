@@ -41,14 +41,7 @@ fn systemd_hears_how_it_goes() {
     socket.set_nonblocking(true).unwrap();
     let mut systemd = Systemd { socket, told: String::new() };
     let broker = Broker::start();
-    let config = format!(
-        r#"
-node = "test"
-[mqtt]
-url = "mqtt://127.0.0.1:{}"
-[[camera]]
-id = "picture"
-source = "test:"
+    let labels = r#"
 [[watch]]
 id = "w"
 [[watch.label]]
@@ -58,9 +51,8 @@ threshold = 0.9
 [[watch.label]]
 id = "b"
 prompts = ["a test picture"]
-"#,
-        broker.port
-    );
+"#;
+    let config = support::picture(broker.port) + labels;
     let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "3000000")];
     let mut seewhen = Seewhen::start_with(&config, &environment);
     systemd.expect("READY=1");
@@ -78,11 +70,7 @@ prompts = ["a test picture"]
 #[test]
 fn a_device_that_is_not_there_stops_the_start() {
     let broker = Broker::start();
-    let config = format!(
-        "[model]\ndevice = \"cuda:0\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n[[camera]]\nid = \
-         \"picture\"\nsource = \"test:\"\n",
-        broker.port
-    );
+    let config = support::picture(broker.port) + "[model]\ndevice = \"cuda:0\"\n";
     let mut seewhen = Seewhen::start(&config);
     assert_eq!(seewhen.wait(SOON).code(), Some(1));
     seewhen.expect_log("device cuda:0 is not in this version", SOON);

@@ -22,20 +22,7 @@ fn camera_on(port: u16) -> Server {
     Server::start(port, &[("bikes".to_owned(), support::bikes())], |_| {}).unwrap()
 }
 
-fn config(broker: &Broker, camera: &Server) -> String {
-    format!(
-        r#"
-node = "test"
-[mqtt]
-url = "mqtt://127.0.0.1:{port}"
-[[camera]]
-id = "street"
-source = "{url}"
-every = "125ms"
-stall_timeout = "2s"
-[[watch]]
-id = "traffic"
-publish_every = "1s"
+const LABELS: &str = r#"
 [[watch.label]]
 id = "cyclist"
 prompts = ["a cyclist", "a man riding a bicycle"]
@@ -49,11 +36,7 @@ clear = 0.4
 [[watch.label]]
 id = "rest"
 prompts = ["a taxi", "cars on a street", "a man in a suit"]
-"#,
-        port = broker.port,
-        url = camera.url("bikes"),
-    )
-}
+"#;
 
 fn is(payload: &'static str) -> impl Fn(&Heard) -> bool {
     move |heard| heard.payload == payload
@@ -61,7 +44,7 @@ fn is(payload: &'static str) -> impl Fn(&Heard) -> bool {
 
 fn running(broker: &Broker, camera: &Server) -> (Seewhen, Subscriber) {
     let subscriber = broker.subscribe();
-    let seewhen = Seewhen::start(&config(broker, camera));
+    let seewhen = Seewhen::start(&(support::street(broker, camera) + LABELS));
     subscriber.expect("test/street/available", SOON, is("online"));
     (seewhen, subscriber)
 }

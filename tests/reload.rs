@@ -13,18 +13,8 @@ use support::{Broker, Seewhen};
 const SOON: Duration = Duration::from_secs(30);
 
 fn config(broker: &Broker, camera: &Server, prompt: &str) -> String {
-    format!(
+    let labels = format!(
         r#"
-node = "test"
-[mqtt]
-url = "mqtt://127.0.0.1:{port}"
-[[camera]]
-id = "street"
-source = "{url}"
-every = "125ms"
-[[watch]]
-id = "traffic"
-publish_every = "500ms"
 [[watch.label]]
 id = "{prompt}"
 prompts = ["a {prompt}"]
@@ -32,10 +22,9 @@ threshold = 0.45
 [[watch.label]]
 id = "rest"
 prompts = ["cars on a street", "a man in a suit", "a cyclist"]
-"#,
-        port = broker.port,
-        url = camera.url("bikes"),
-    )
+"#
+    );
+    support::street(broker, camera) + &labels
 }
 
 #[test]
@@ -50,7 +39,7 @@ fn a_reload_keeps_what_has_not_changed() {
     // A broken file changes nothing, and the log says what and where.
     seewhen.configure(&config(&broker, &camera, "boat").replace("0.45", "4.5"));
     seewhen.signal("HUP");
-    seewhen.expect_log("seewhen.toml:15:13: watch[traffic].label[boat].threshold", SOON);
+    seewhen.expect_log("seewhen.toml:17:13: watch[traffic].label[boat].threshold", SOON);
     seewhen.expect_log("the configuration was not taken over; the running one stays", SOON);
     // One that needs a restart says so.
     seewhen.configure(&config(&broker, &camera, "boat").replace("node = \"test\"", "node = \"n\""));

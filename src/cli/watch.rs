@@ -82,6 +82,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let live = Live { camera, set, encoder: model.warm_image_encoder()?, pace };
     let mut printer = Printer::new(&args);
     live::run(live, |notice| printer.print(notice))?;
+    printer.finish()?;
     Ok(Outcome::Done)
 }
 
@@ -235,6 +236,14 @@ impl Printer {
         }
         out.flush()?;
         Ok(Flow::Continue)
+    }
+
+    /// Leaves the live line standing.
+    fn finish(&self) -> anyhow::Result<()> {
+        if self.in_place && !self.json {
+            writeln!(std::io::stdout())?;
+        }
+        Ok(())
     }
 
     fn seconds(&mut self, time: WallTime) -> f64 {

@@ -173,6 +173,35 @@ impl Subscriber {
     }
 }
 
+/// A configuration up to its labels: the clip as camera "street", watched by "traffic".
+pub fn street(broker: &Broker, camera: &rtsp::Server) -> String {
+    format!(
+        r#"
+node = "test"
+[mqtt]
+url = "mqtt://127.0.0.1:{port}"
+[[camera]]
+id = "street"
+source = "{url}"
+every = "125ms"
+stall_timeout = "2s"
+[[watch]]
+id = "traffic"
+publish_every = "500ms"
+"#,
+        port = broker.port,
+        url = camera.url("bikes"),
+    )
+}
+
+/// A configuration up to its watches: the test picture as camera "picture".
+pub fn picture(broker_port: u16) -> String {
+    format!(
+        "node = \"test\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:{broker_port}\"\n[[camera]]\nid = \
+         \"picture\"\nsource = \"test:\"\n"
+    )
+}
+
 /// A running `seewhen run`.
 pub struct Seewhen {
     process: Process,
