@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use self::sampler::Sampler;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::mailbox::{Put, Sender};
@@ -52,8 +53,9 @@ pub enum Pulled {
 
 /// An open source of frames.
 pub trait Source {
-    /// Waits at most `timeout` for the next decoded frame.
-    fn pull(&mut self, timeout: Duration) -> Result<Pulled, CaptureError>;
+    /// Waits at most `timeout` for the next decoded frame, and asks `sampler` whether it is due
+    /// before any more work goes into it.
+    fn pull(&mut self, timeout: Duration, sampler: &mut Sampler) -> Result<Pulled, CaptureError>;
 }
 
 /// Opens a source, again and again.
@@ -71,6 +73,8 @@ pub trait Open: Send {
 pub struct Capture {
     pub camera: CameraId,
     pub view: View,
+    /// Sampling interval.
+    pub every: Duration,
     pub connect_timeout: Duration,
     pub stall_timeout: Duration,
     pub opener: Box<dyn Open>,
@@ -88,18 +92,51 @@ enum Life {
     Failed(CaptureError),
 }
 
+/// What goes on from one life of a source to the next while a file plays again and again.
+struct Reel {
+    sampler: Sampler,
+    /// A first frame has come, and was told.
+    running: bool,
+    /// When the newest frame came.
+    newest: Instant,
+    /// The time between the newest frame and the one before.
+    gap: Duration,
+}
+
+impl Reel {
+    fn new(every: Duration) -> Self {
+        let sampler = Sampler::new(every);
+        Self { sampler, running: false, newest: Instant::now(), gap: Duration::ZERO }
+    }
+
+    fn frame_came(&mut self) {
+        let now = Instant::now();
+        self.gap = now - self.newest;
+        self.newest = now;
+    }
+
+    /// What is left of the last frame's time: a file ends when its last frame is shown.
+    fn rest(&self) -> Duration {
+        self.gap.min(self.sampler.every()).saturating_sub(self.newest.elapsed())
+    }
+}
+
 /// Keeps the camera alive until `stop`.
 pub fn run(capture: &Capture, stop: &Stop) {
     let mut attempt = 0;
-    let mut running = false;
+    let mut reel = Reel::new(capture.every);
     capture.tell(CameraState::Connecting, String::new(), attempt);
     while !stop.requested() {
         let born = Instant::now();
-        let Life::Failed(error) = run_once(capture, stop, &mut running) else { return };
-        if error == CaptureError::End && capture.opener.repeats() && running {
+        let Life::Failed(error) = run_once(capture, stop, &mut reel) else { return };
+        if error == CaptureError::End && capture.opener.repeats() && reel.running {
+            if !stop.pause(reel.rest()) {
+                return;
+            }
+            reel.sampler.rewind();
             continue;
         }
-        running = false;
+        reel = Reel::new(capture.every);
         if error == CaptureError::End && capture.opener.ends() {
             tracing::info!(source = capture.opener.describe(), "the file has been played");
             capture.tell(CameraState::Disabled, "end of file".to_owned(), 0);
@@ -122,29 +159,29 @@ pub fn run(capture: &Capture, stop: &Stop) {
     }
 }
 
-/// One life of the source, from opening to its end. `running` is set, and told, with the first
-/// frame; a file that starts again has it already.
-fn run_once(capture: &Capture, stop: &Stop, running: &mut bool) -> Life {
+/// One life of the source, from opening to its end. That it runs is told with the first frame;
+/// of a file that starts again it has been told already.
+fn run_once(capture: &Capture, stop: &Stop, reel: &mut Reel) -> Life {
     let mut source = match capture.opener.open() {
         Ok(source) => source,
         Err(error) => return Life::Failed(error),
     };
-    let mut newest = Instant::now();
+    reel.newest = Instant::now();
     while !stop.requested() {
-        let pulled = match source.pull(PULL) {
+        let pulled = match source.pull(PULL, &mut reel.sampler) {
             Ok(pulled) => pulled,
             Err(error) => return Life::Failed(error),
         };
         if pulled == Pulled::Nothing {
-            if let Some(error) = overdue(capture, *running, newest.elapsed()) {
+            if let Some(error) = overdue(capture, reel.running, reel.newest.elapsed()) {
                 return Life::Failed(error);
             }
             continue;
         }
-        newest = Instant::now();
+        reel.frame_came();
         capture.status.frame_received();
-        if !*running {
-            *running = true;
+        if !reel.running {
+            reel.running = true;
             tracing::info!(source = capture.opener.describe(), "frames are flowing");
             capture.tell(CameraState::Running, String::new(), 0);
         }

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod classify;
 pub mod embed;
+mod heap;
 pub mod model_args;
 pub mod run;
 pub mod watch;

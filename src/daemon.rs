@@ -84,7 +84,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let model = Arc::new(Model::load(&config.model)?);
     let set =
         Arc::new(model.compile(&mut model.embedder(), &config.cameras, &config.watches, 1)?);
-    let encoder = model.warm_image_encoder()?;
+    let encoder = model.warm_image_encoder(config.cameras.len())?;
     let status = Arc::new(Status::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -62,6 +62,9 @@ fn a_fast_camera_takes_nothing_from_slow_ones() {
     for n in 1..8 {
         subscriber.expect(&format!("slow{n}/available"), SOON, |heard| heard.payload == "online");
     }
+    let environment = std::fs::read(format!("/proc/{}/environ", seewhen.pid())).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    assert!(environment.contains("MALLOC_ARENA_MAX="), "a heap for every thread: {environment}");
     std::thread::sleep(RUN);
     seewhen.signal("TERM");
     assert!(seewhen.wait(Duration::from_secs(15)).success(), "{}", seewhen.log());

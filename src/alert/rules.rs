@@ -11,7 +11,7 @@
 //!
 //! A start has exactly one end: also when frames stop, the label goes away, or seewhen stops.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,11 +139,13 @@ impl Rules {
     }
 
     fn expire(&mut self, camera: Option<&CameraId>, now: Moment) -> Vec<Event> {
-        let stale: HashMap<CameraId, Duration> =
-            self.set.cameras.iter().map(|c| (c.id.clone(), c.stale_after)).collect();
+        let set = self.set.clone();
+        let limit = |camera: &CameraId| {
+            set.cameras.iter().find(|known| known.id == *camera).map(|known| known.stale_after)
+        };
         self.end_where(|key, memory| {
             camera.is_none_or(|camera| key.camera == *camera)
-                && stale.get(&key.camera).is_some_and(|limit| now.since(memory.seen.at) > *limit)
+                && limit(&key.camera).is_some_and(|limit| now.since(memory.seen.at) > limit)
         })
     }
 

@@ -30,7 +30,6 @@ pub enum Pace {
 #[derive(Debug, Clone)]
 pub struct Opener {
     pub source: CameraSource,
-    pub every: Duration,
     pub repeat: bool,
     pub pace: Pace,
     pub clock: Clock,
@@ -64,7 +63,6 @@ struct Pipeline {
     pipeline: gst::Pipeline,
     sink: AppSink,
     bus: gst::Bus,
-    sampler: Sampler,
     converter: Option<Converter>,
     pace: Pace,
     clock: Clock,
@@ -87,15 +85,8 @@ impl Pipeline {
         let bus = pipeline
             .bus()
             .ok_or_else(|| CaptureError::Source("the pipeline has no bus".to_owned()))?;
-        let source = Self {
-            pipeline,
-            sink,
-            bus,
-            sampler: Sampler::new(opener.every),
-            converter: None,
-            pace: opener.pace,
-            clock: opener.clock,
-        };
+        let source =
+            Self { pipeline, sink, bus, converter: None, pace: opener.pace, clock: opener.clock };
         source.start()?;
         Ok(source)
     }
@@ -127,12 +118,16 @@ impl Pipeline {
         missing
     }
 
-    fn read(&mut self, sample: &gst::Sample) -> Result<Pulled, CaptureError> {
+    fn read(
+        &mut self,
+        sample: &gst::Sample,
+        sampler: &mut Sampler,
+    ) -> Result<Pulled, CaptureError> {
         let broken = |what: &str| CaptureError::Source(format!("a frame without {what}"));
         let buffer = sample.buffer().ok_or_else(|| broken("data"))?;
         let now = self.clock.captured();
         let media = media_time(sample, buffer);
-        if !self.sampler.keep(media.unwrap_or(now.at.0)) {
+        if !sampler.keep(media.unwrap_or(now.at.0)) {
             return Ok(Pulled::Skipped);
         }
         let caps = sample.caps().ok_or_else(|| broken("a format"))?;
@@ -153,10 +148,10 @@ impl Pipeline {
 }
 
 impl Source for Pipeline {
-    fn pull(&mut self, timeout: Duration) -> Result<Pulled, CaptureError> {
+    fn pull(&mut self, timeout: Duration, sampler: &mut Sampler) -> Result<Pulled, CaptureError> {
         let timeout = gst::ClockTime::try_from(timeout).unwrap_or(gst::ClockTime::SECOND);
         if let Some(sample) = self.sink.try_pull_sample(timeout) {
-            return self.read(&sample);
+            return self.read(&sample, sampler);
         }
         if let Some(error) = self.trouble() {
             return Err(error);

@@ -9,18 +9,34 @@ pub struct Sampler {
     every: Duration,
     next: Option<Duration>,
     last: Duration,
+    /// From the frame before `last` to `last`.
+    gap: Duration,
 }
 
 impl Sampler {
     pub fn new(every: Duration) -> Self {
-        Self { every, next: None, last: Duration::ZERO }
+        Self { every, next: None, last: Duration::ZERO, gap: Duration::ZERO }
+    }
+
+    /// The interval.
+    pub fn every(&self) -> Duration {
+        self.every
+    }
+
+    /// The same media starts again, right behind its last frame: the grid goes on, so that the
+    /// seam neither brings a frame too many nor leaves one out.
+    pub fn rewind(&mut self) {
+        let end = self.last + self.gap;
+        self.next = self.next.map(|next| next.saturating_sub(end));
+        self.last = Duration::ZERO;
     }
 
     /// Whether the frame with this time stamp is due: it has reached the grid point, or is
     /// nearer to it than the next frame will be. Without that a 2 fps camera with a little
     /// jitter, sampled every 500 ms, would lose frames.
     pub fn keep(&mut self, time: Duration) -> bool {
-        let early = (time.saturating_sub(self.last) / 2).min(self.every / 4);
+        self.gap = time.saturating_sub(self.last);
+        let early = (self.gap / 2).min(self.every / 4);
         self.last = time;
         let Some(next) = self.next else {
             self.next = Some(time + self.every);
@@ -58,6 +74,26 @@ mod tests {
     fn a_camera_as_slow_as_the_interval_loses_nothing() {
         let jittery = [0, 510, 990, 1505, 1995, 2500];
         assert_eq!(kept(500, &jittery), jittery);
+    }
+
+    #[test]
+    fn a_file_that_starts_again_keeps_its_interval() {
+        // 2 s of 25 fps every 700 ms: the grid goes on over the seam, at 2100 and 2800.
+        let mut sampler = Sampler::new(Duration::from_millis(700));
+        let mut play = |_| {
+            let kept = (0..50).map(|n| n * 40).filter(|t| sampler.keep(Duration::from_millis(*t)));
+            let kept: Vec<u64> = kept.collect();
+            sampler.rewind();
+            kept
+        };
+        let lives: Vec<_> = (0..3).map(&mut play).collect();
+        assert_eq!(lives, [vec![0, 720, 1400], vec![120, 800, 1520], vec![200, 920, 1600]]);
+        // As slow as the interval: every frame, in every life.
+        let mut sampler = Sampler::new(Duration::from_millis(500));
+        for _ in 0..3 {
+            assert!((0..20).all(|n| sampler.keep(Duration::from_millis(n * 500))));
+            sampler.rewind();
+        }
     }
 
     #[test]

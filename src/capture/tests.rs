@@ -19,7 +19,7 @@ enum Step {
 struct Scripted(VecDeque<Step>);
 
 impl Source for Scripted {
-    fn pull(&mut self, _timeout: Duration) -> Result<Pulled, CaptureError> {
+    fn pull(&mut self, _timeout: Duration, _sampler: &mut Sampler) -> Result<Pulled, CaptureError> {
         match self.0.pop_front().unwrap_or(Step::Fail(CaptureError::End)) {
             Step::Frame => {
                 let picture = Picture { width: 1, height: 1, rgb: vec![0; 3] };
@@ -69,6 +69,7 @@ fn capture(opener: Lives, frames: Sender, changes: mpsc::Sender<Observation>) ->
     Capture {
         camera: CameraId::try_new("c").unwrap(),
         view: View::default(),
+        every: Duration::ZERO,
         connect_timeout: Duration::ZERO,
         stall_timeout: Duration::ZERO,
         opener: Box::new(opener),

@@ -61,7 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
 fn look_at_model(config: &Config) -> anyhow::Result<Vec<String>> {
     let model = Model::load(&config.model)?;
     let set = model.compile(&mut model.trying_embedder(), &config.cameras, &config.watches, 1)?;
-    drop(model.warm_image_encoder()?);
+    drop(model.warm_image_encoder(1)?);
     model.advice(config, &set)
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Outcome;
 use super::model_args::ModelArgs;
+use super::{Outcome, heap};
 use crate::daemon;
 
 /// Run the daemon: watch the configured cameras and publish events over MQTT.
@@ -25,6 +25,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
+    heap::share(std::env::args_os());
     let overrides = args.model.overrides();
     daemon::run(daemon::Options { config: args.config, overrides })?;
     Ok(Outcome::Done)

@@ -1,10 +1,9 @@
 //! ONNX Runtime: with the files below it, the only ones that import `ort`.
 //!
 //! Owns the loaded library (once per process) and one session per encoder. A session belongs
-//! to the thread that owns its encoder; there is no lock around it. Pictures run in fixed batch
-//! sizes (1, 2, 4, 8, …), each prepared at start by [`OnnxImageEncoder::warm_up`], so that no
-//! frame waits for the runtime to plan a new shape. Sessions end with their encoder; the
-//! library stays until the process ends. What the inputs mean is left to [`signature`].
+//! to the thread that owns its encoder; there is no lock around it. Sessions end with their
+//! encoder; the library stays until the process ends. What the inputs mean is left to
+//! [`signature`].
 
 mod image;
 mod signature;

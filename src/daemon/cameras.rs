@@ -50,11 +50,11 @@ impl Cameras {
         let capture = Capture {
             camera: camera.id.clone(),
             view: camera.view,
+            every: camera.every,
             connect_timeout: camera.connect_timeout,
             stall_timeout: camera.stall_timeout,
             opener: Box::new(Opener {
                 source: camera.source.clone(),
-                every: camera.every,
                 repeat: camera.repeat,
                 pace: ends.pace,
                 clock: ends.clock,

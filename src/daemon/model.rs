@@ -4,7 +4,6 @@
 //! watches are compiled: it is needed again only for new prompts.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -64,12 +63,11 @@ impl Model {
         Ok(OnnxImageEncoder::open(runtime, bundle, self.device, self.max_batch)?)
     }
 
-    /// Loads the image model and runs every batch size once, so that the first frames meet a
-    /// warm one.
-    pub fn warm_image_encoder(&self) -> anyhow::Result<Box<dyn ImageEncoder>> {
+    /// Loads the image model and runs a first batch of grey pictures, one for each of `cameras`
+    /// (no batch of live cameras is larger), so that the first frames meet a warm one.
+    pub fn warm_image_encoder(&self, cameras: usize) -> anyhow::Result<Box<dyn ImageEncoder>> {
         let mut encoder = self.image_encoder()?;
-        let times = encoder.warm_up().context("the image model does not run")?;
-        let (size, took) = times.last().copied().unwrap_or((0, Duration::ZERO));
+        let (size, took) = encoder.warm_up(cameras).context("the image model does not run")?;
         tracing::info!(provider = encoder.provider(), batch = size, ?took, "image model is warm");
         Ok(Box::new(encoder))
     }

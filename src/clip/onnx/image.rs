@@ -1,4 +1,7 @@
-//! A bundle's image model: preprocessing into one reused buffer, fixed batch shapes.
+//! A bundle's image model: preprocessing into one reused buffer, then one run per batch.
+//!
+//! On the CPU a batch runs at its own size: padding costs as much there as pictures do, and no
+//! shape has to be prepared. A model with a fixed batch gets its batch filled up.
 
 use std::time::{Duration, Instant};
 
@@ -18,9 +21,10 @@ pub struct OnnxImageEncoder {
     output: String,
     preprocessor: Preprocessor,
     provider: &'static str,
-    /// Rising; a batch is filled up to the next one.
-    buckets: Vec<usize>,
-    /// Shape `[bucket, 3, size, size]`, reused.
+    max_batch: usize,
+    /// The batch that the model insists on.
+    fixed_batch: Option<usize>,
+    /// Shape `[rows, 3, size, size]`, reused.
     input: Vec<f32>,
     batches: u64,
 }
@@ -47,7 +51,8 @@ impl OnnxImageEncoder {
             output: found.output,
             preprocessor: Preprocessor::new(bundle.preprocess().clone()),
             provider,
-            buckets: found.fixed_batch.map_or_else(|| buckets(max_batch), |fixed| vec![fixed]),
+            max_batch: found.fixed_batch.unwrap_or(max_batch.max(1)),
+            fixed_batch: found.fixed_batch,
             input: Vec::new(),
             batches: 0,
         })
@@ -58,20 +63,24 @@ impl OnnxImageEncoder {
         self.provider
     }
 
-    /// Runs every batch size once, on grey pictures: its size, and how long it took.
+    /// Runs one batch of `size` grey pictures (at most the largest that is allowed), so that
+    /// what the runtime sets up at first use is there before frames come. Returns how many
+    /// pictures were run, and how long it took.
     ///
     /// # Errors
     /// When the model fails or gives values that are not finite.
-    pub fn warm_up(&mut self) -> Result<Vec<(usize, Duration)>, EncodeError> {
-        let mut times = Vec::with_capacity(self.buckets.len());
-        for bucket in self.buckets.clone() {
-            self.input.clear();
-            self.input.resize(bucket * self.preprocessor.spec().len(), 0.0);
-            let start = Instant::now();
-            self.run(bucket, bucket)?;
-            times.push((bucket, start.elapsed()));
-        }
-        Ok(times)
+    pub fn warm_up(&mut self, size: usize) -> Result<(usize, Duration), EncodeError> {
+        let rows = self.rows(size.clamp(1, self.max_batch));
+        self.input.clear();
+        self.input.resize(rows * self.preprocessor.spec().len(), 0.0);
+        let start = Instant::now();
+        self.run(rows, rows)?;
+        Ok((rows, start.elapsed()))
+    }
+
+    /// How many rows the model is given for `wanted` pictures.
+    fn rows(&self, wanted: usize) -> usize {
+        self.fixed_batch.unwrap_or(wanted)
     }
 
     fn encode_batch(
@@ -79,9 +88,9 @@ impl OnnxImageEncoder {
         pictures: &[(&Picture, View)],
     ) -> Result<Vec<Embedding>, EncodeError> {
         let wanted = pictures.len();
-        let bucket = self.buckets.iter().copied().find(|size| *size >= wanted).unwrap_or(wanted);
+        let rows = self.rows(wanted);
         let length = self.preprocessor.spec().len();
-        self.input.resize(bucket * length, 0.0);
+        self.input.resize(rows * length, 0.0);
         for (index, (picture, view)) in pictures.iter().enumerate() {
             let out = &mut self.input[index * length..][..length];
             self.preprocessor.run(picture, *view, out).map_err(|error| {
@@ -89,19 +98,19 @@ impl OnnxImageEncoder {
             })?;
         }
         self.input[wanted * length..].fill(0.0);
-        self.run(bucket, wanted)
+        self.run(rows, wanted)
     }
 
-    /// Runs `input` with `bucket` pictures and gives the embeddings of the first `wanted`.
-    fn run(&mut self, bucket: usize, wanted: usize) -> Result<Vec<Embedding>, EncodeError> {
+    /// Runs `input` with `rows` pictures and gives the embeddings of the first `wanted`.
+    fn run(&mut self, rows: usize, wanted: usize) -> Result<Vec<Embedding>, EncodeError> {
         self.batches += 1;
         let batch = format!("image batch {} ({wanted} pictures)", self.batches);
         let size = self.preprocessor.spec().size as usize;
         let fault = |error: ort::Error| EncodeError(format!("{batch}: {error}"));
-        let input = TensorRef::from_array_view(([bucket, 3, size, size], self.input.as_slice()))
+        let input = TensorRef::from_array_view(([rows, 3, size, size], self.input.as_slice()))
             .map_err(fault)?;
         let outputs = self.session.run(ort::inputs![input]).map_err(fault)?;
-        embeddings(&outputs, &self.output, (bucket, wanted), &batch)
+        embeddings(&outputs, &self.output, (rows, wanted), &batch)
     }
 }
 
@@ -115,26 +124,6 @@ impl ImageEncoder for OnnxImageEncoder {
     }
 
     fn max_batch(&self) -> usize {
-        self.buckets.last().copied().unwrap_or(1)
-    }
-}
-
-/// 1, 2, 4, 8, … and `max_batch` itself.
-fn buckets(max_batch: usize) -> Vec<usize> {
-    let most = max_batch.max(1);
-    let powers = (0..usize::BITS).map(|bit| 1_usize << bit).take_while(|size| *size < most);
-    powers.chain([most]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_are_powers_of_two_up_to_the_most() {
-        assert_eq!(buckets(0), [1]);
-        assert_eq!(buckets(1), [1]);
-        assert_eq!(buckets(8), [1, 2, 4, 8]);
-        assert_eq!(buckets(12), [1, 2, 4, 8, 12]);
+        self.max_batch
     }
 }
