@@ -20,7 +20,11 @@ pub(super) fn share(arguments: impl Iterator<Item = OsString>) {
     }
     let mut arguments = arguments;
     let name = arguments.next().unwrap_or_else(|| "seewhen".into());
-    // /proc/self/exe is this very program, also when its file was replaced meanwhile.
-    let error = Command::new("/proc/self/exe").arg0(name).args(arguments).env(LIMIT, "2").exec();
+    // By its path, not /proc/self/exe: that would be the name that `ps` and `pkill` see.
+    let again = |program| Command::new(program).arg0(name).args(arguments).env(LIMIT, "2").exec();
+    let error = match std::env::current_exe() {
+        Ok(program) => again(program),
+        Err(error) => error,
+    };
     tracing::debug!(%error, "{LIMIT} could not be set: memory will grow a little with time");
 }
