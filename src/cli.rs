@@ -7,6 +7,7 @@ pub mod check;
 pub mod classify;
 pub mod embed;
 mod heap;
+pub mod model;
 pub mod model_args;
 pub mod run;
 pub mod watch;
@@ -38,6 +39,7 @@ enum Command {
     Classify(classify::Args),
     Watch(watch::Args),
     Embed(embed::Args),
+    Model(model::Args),
 }
 
 /// A command line that cannot be meant: exit code 64.
@@ -79,6 +81,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Classify(args) => classify::run(&args),
         Command::Watch(args) => watch::run(args),
         Command::Embed(args) => embed::run(&args),
+        Command::Model(args) => model::run(&args),
     }
 }
 

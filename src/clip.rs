@@ -16,12 +16,18 @@
 pub mod advice;
 pub mod bundle;
 pub mod cache;
+pub mod catalogue;
+pub mod checksums;
+pub mod fetch;
+pub mod import;
 pub mod library;
 pub mod onnx;
 pub mod preprocess;
 pub mod prompts;
+pub mod pull;
 pub mod scoring;
 pub mod still;
+pub mod store;
 pub mod tokenizer;
 
 use crate::model::{Embedding, Picture, View};

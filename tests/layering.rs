@@ -36,6 +36,8 @@ const LAYERS: &[(&str, u8)] = &[
     // 3 adapters to the outside world
     ("capture::gstreamer", ADAPTER),
     ("clip::onnx", ADAPTER),
+    ("clip::fetch", ADAPTER),
+    ("clip::pull", 4),
     ("publish::mqtt", ADAPTER),
     ("logging", ADAPTER),
     // 4 composition
@@ -49,8 +51,12 @@ const STAGE: u8 = 2;
 const ADAPTER: u8 = 3;
 
 /// Crates that only one module (with its children) may name. A prefix: `gstreamer_app` counts.
-const HEAVY_CRATES: &[(&str, &str)] =
-    &[("gstreamer", "capture::gstreamer"), ("ort", "clip::onnx"), ("rumqttc", "publish::mqtt")];
+const HEAVY_CRATES: &[(&str, &str)] = &[
+    ("gstreamer", "capture::gstreamer"),
+    ("ort", "clip::onnx"),
+    ("rumqttc", "publish::mqtt"),
+    ("ureq", "clip::fetch"),
+];
 
 /// Where threads, tasks and channels are made: the daemon, and the channel that `stop` wraps.
 const MAKERS: &[&str] = &["daemon", "stop"];

@@ -92,6 +92,14 @@ impl Bundle {
         self.place.describe()
     }
 
+    /// The folder, of a bundle that is one.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder),
+            Place::Embedded => None,
+        }
+    }
+
     pub fn preprocess(&self) -> &PreprocessSpec {
         &self.preprocess
     }

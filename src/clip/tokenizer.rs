@@ -1,9 +1,14 @@
 //! Texts to token ids, as the bundle's `tokenizer.json` says.
 //!
 //! Lower-casing, word pieces, start and end tokens are the file's matter, read by Hugging
-//! Face's `tokenizers`. What many CLIP exports leave out of the file is added: cutting and
-//! padding to the context length.
+//! Face's `tokenizers`. What exports leave out of the file is added: cutting and padding to the
+//! context length, and for CLIP's own tokenizer the cleaning that OpenAI's code does before it.
 
+mod clean;
+
+use std::borrow::Cow;
+
+use tokenizers::ModelWrapper;
 use tokenizers::utils::padding::{PaddingParams, PaddingStrategy};
 use tokenizers::utils::truncation::TruncationParams;
 
@@ -59,6 +64,8 @@ pub struct TokenizerHints {
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     length: usize,
+    /// It is CLIP's: texts are cleaned first.
+    cleans: bool,
 }
 
 impl Tokenizer {
@@ -95,7 +102,8 @@ impl Tokenizer {
         inner
             .with_truncation(Some(TruncationParams { max_length: length, stride: 0, ..truncation }))
             .map_err(file)?;
-        Ok(Self { inner, length })
+        let cleans = is_clip(&inner);
+        Ok(Self { inner, length, cleans })
     }
 
     /// Ids in every output.
@@ -108,9 +116,10 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer has no token for a part of the text, and none for the unknown.
     pub fn encode(&self, text: &str) -> Result<Tokens, TokenizerError> {
-        let encoding = self.inner.encode(text, true).map_err(|error| TokenizerError::Text {
-            text: text.to_owned(),
-            cause: error.to_string(),
+        let cleaned =
+            if self.cleans { Cow::Owned(clean::clean(text)) } else { Cow::Borrowed(text) };
+        let encoding = self.inner.encode(cleaned.as_ref(), true).map_err(|error| {
+            TokenizerError::Text { text: text.to_owned(), cause: error.to_string() }
         })?;
         Ok(Tokens {
             ids: encoding.get_ids().to_vec(),
@@ -118,6 +127,17 @@ impl Tokenizer {
             truncated: !encoding.get_overflowing().is_empty(),
         })
     }
+}
+
+/// Whether this is the tokenizer of OpenAI's CLIP: byte pairs that mark the end of a word, and
+/// its special tokens.
+fn is_clip(inner: &tokenizers::Tokenizer) -> bool {
+    let marks_ends = match inner.get_model() {
+        ModelWrapper::BPE(model) => model.end_of_word_suffix.as_deref() == Some("</w>"),
+        _ => false,
+    };
+    let special = ["<|startoftext|>", "<|endoftext|>"];
+    marks_ends && special.iter().all(|token| inner.token_to_id(token).is_some())
 }
 
 fn found_padding(inner: &tokenizers::Tokenizer, hints: &TokenizerHints) -> PaddingParams {

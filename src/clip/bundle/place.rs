@@ -13,9 +13,7 @@ use super::{
     BundleError, CONFIG, IMAGE_MODEL, ModelFile, PREPROCESS, TEXT_MODEL, TOKENIZER,
     TOKENIZER_CONFIG,
 };
-
-/// Where packages put bundles.
-const SYSTEM_FOLDER: &str = "/var/lib/seewhen/models";
+use crate::clip::{catalogue, store};
 
 #[derive(Debug, Clone)]
 pub(super) enum Place {
@@ -118,6 +116,8 @@ fn unreadable(bundle: &str, file: &str, source: io::Error) -> BundleError {
 }
 
 pub(super) fn find(name: &str, model_dir: Option<&Path>) -> Result<(String, Place), BundleError> {
+    // OpenAI's own names have a slash; their folders cannot.
+    let name = catalogue::find(name).map_or(name, |model| model.bundle());
     if name.contains('/') {
         let path = PathBuf::from(name);
         let last = path.file_name().map(|last| last.to_string_lossy().into_owned());
@@ -126,7 +126,7 @@ pub(super) fn find(name: &str, model_dir: Option<&Path>) -> Result<(String, Plac
         }
         return Err(BundleError::NotFound { name: name.to_owned(), looked: vec![name.to_owned()] });
     }
-    let folders = model_dir.map_or_else(default_folders, |folder| vec![folder.to_owned()]);
+    let folders = store::folders(model_dir);
     let is_name = !matches!(name, "" | "." | "..");
     let found =
         folders.iter().map(|folder| folder.join(name)).find(|path| is_name && path.is_dir());
@@ -140,15 +140,6 @@ pub(super) fn find(name: &str, model_dir: Option<&Path>) -> Result<(String, Plac
             looked: folders.iter().map(|folder| folder.display().to_string()).collect(),
         }),
     }
-}
-
-fn default_folders() -> Vec<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let data = variable("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    let user = data.map(|data| data.join("seewhen/models"));
-    [Some(PathBuf::from(SYSTEM_FOLDER)), user].into_iter().flatten().collect()
 }
 
 #[cfg(feature = "embedded-bundle")]

@@ -1,0 +1,144 @@
+//! OpenAI's model files to bundles: the very numbers that the reference code gives.
+//!
+//! Promise: what `seewhen model import` makes of a file embeds pictures and texts as OpenAI's
+//! code does with that file. The fixtures are tiny models with random weights, written and
+//! embedded by the reference implementation (`tests/data/clip/generate.py`); the nine full-size
+//! architectures run in `make parity`.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at once")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use seewhen::clip::bundle::Bundle;
+use seewhen::clip::import::{Activation, Dtype, ImportError, Options, import};
+use seewhen::clip::onnx::{OnnxImageEncoder, OnnxTextEncoder, Runtime};
+use seewhen::clip::scoring::{cosine, score};
+use seewhen::clip::{ImageEncoder as _, TextEncoder as _, checksums, prompts, still};
+use seewhen::config::Device;
+use seewhen::model::{Embedding, View};
+use seewhen::watch::ScoreKind;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Golden {
+    name: String,
+    texts: Vec<Text>,
+    image: Vec<f32>,
+    probabilities: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    text: String,
+    ids: Vec<u32>,
+    embedding: Vec<f32>,
+}
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/clip").join(name)
+}
+
+fn golden() -> Vec<Golden> {
+    serde_json::from_slice(&fs::read(data("golden.json")).unwrap()).unwrap()
+}
+
+/// Imports a fixture with `options`; the folder lives as long as the first value.
+fn imported(name: &str, options: Options) -> (tempfile::TempDir, Bundle) {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join(name);
+    import(&data(&format!("{name}.pt")), &target, options).unwrap();
+    let bundle = Bundle::open(target.to_str().unwrap(), None).unwrap();
+    (folder, bundle)
+}
+
+/// How far the bundle is from the reference: largest difference in an embedding, least cosine,
+/// largest difference in a probability.
+fn distance(golden: &Golden, bundle: &Bundle) -> (f32, f32, f32) {
+    let runtime = Runtime::load().unwrap();
+    let mut images = OnnxImageEncoder::open(&runtime, bundle, Device::Cpu, 1).unwrap();
+    let mut texts = OnnxTextEncoder::open(&runtime, bundle).unwrap();
+    let picture = still::read(&data(&format!("{}.png", golden.name))).unwrap().into_rgb();
+    let image = images.encode(&[(&picture, View::default())]).unwrap().remove(0);
+    let words: Vec<String> = golden.texts.iter().map(|text| text.text.clone()).collect();
+    for text in &golden.texts {
+        assert_eq!(texts.tokenizer().encode(&text.text).unwrap().text_ids(), text.ids);
+    }
+    let embedded = texts.encode(&words).unwrap();
+    let labels = prompts::matrix(&embedded).unwrap();
+    let info = bundle.info();
+    assert!((info.logit_scale - 100.0).abs() < 0.01);
+    let scores =
+        score(&image, labels.view(), ScoreKind::Softmax, info.logit_scale, info.logit_bias);
+    let wanted = std::iter::once(&golden.image).chain(golden.texts.iter().map(|t| &t.embedding));
+    let pairs: Vec<_> = std::iter::once(&image).chain(&embedded).zip(wanted).collect();
+    let off = pairs.iter().flat_map(|(found, wanted)| found.0.iter().zip(wanted.iter()));
+    let off = off.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let near = pairs.iter().map(|(found, wanted)| cosine(&Embedding((*wanted).clone()), found));
+    let apart = scores.iter().zip(&golden.probabilities);
+    let apart = apart.map(|(s, p)| (s.probability - p).abs()).fold(0.0, f32::max);
+    (off, near.fold(1.0, f32::min), apart)
+}
+
+#[test]
+fn embeddings_are_those_of_the_reference() {
+    for golden in golden() {
+        let (_folder, bundle) = imported(&golden.name, Options::default());
+        let (off, near, apart) = distance(&golden, &bundle);
+        let found = format!("{}: {off:e} {near} {apart:e}", golden.name);
+        assert!(off <= 1e-4 && near >= 0.99999 && apart <= 1e-3, "{found}");
+    }
+}
+
+#[test]
+fn half_precision_is_near() {
+    for golden in golden() {
+        let options = Options { dtype: Dtype::Fp16, ..Options::default() };
+        let (_folder, bundle) = imported(&golden.name, options);
+        let (_, near, apart) = distance(&golden, &bundle);
+        assert!(near >= 0.9999 && apart <= 0.02, "{}: {near} {apart}", golden.name);
+    }
+}
+
+#[test]
+fn weights_may_lie_in_a_file_of_their_own() {
+    let golden = golden().remove(0);
+    let options = Options { most_inline: 0, ..Options::default() };
+    let (folder, bundle) = imported(&golden.name, options);
+    let visual = folder.path().join(&golden.name).join("visual");
+    let sizes =
+        ["model.onnx", "model.onnx.data"].map(|f| fs::metadata(visual.join(f)).unwrap().len());
+    assert!(sizes[0] < sizes[1], "{sizes:?}");
+    let (off, ..) = distance(&golden, &bundle);
+    assert!(off <= 1e-4, "{off}");
+}
+
+#[test]
+fn the_activation_matters() {
+    let golden = golden().remove(0);
+    let options = Options { activation: Activation::Gelu, ..Options::default() };
+    let (_folder, bundle) = imported(&golden.name, options);
+    let (off, near, _) = distance(&golden, &bundle);
+    assert!(off > 1e-4 && near > 0.9, "{off} {near}");
+}
+
+#[test]
+fn a_bundle_is_whole_and_never_overwritten() {
+    let (folder, bundle) = imported("tiny-vit", Options::default());
+    let path = bundle.folder().unwrap();
+    let sums = checksums::parse(&checksums::read(path).unwrap()).unwrap();
+    let mut files: Vec<&str> = sums.iter().map(|sum| sum.file.as_str()).collect();
+    files.sort_unstable();
+    let expected = [
+        "config.json",
+        "textual/model.onnx",
+        "textual/tokenizer.json",
+        "visual/model.onnx",
+        "visual/preprocess_cfg.json",
+    ];
+    assert_eq!(files, expected);
+    assert!(checksums::differences(path, &sums).is_empty());
+    let again = import(&data("tiny-vit.pt"), path, Options::default());
+    assert!(matches!(again, Err(ImportError::Exists(_))));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
+}
