@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 pub use architecture::{Architecture, Text, Vision};
+pub use bpe::tokenizer_json;
 pub use builder::{Activation, Dtype};
 
 use super::checksums;

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
 pub mod rtsp;
+pub mod web;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;

@@ -77,13 +77,14 @@ impl Archive {
         if member.size() > most {
             return Err(fault(format!("has {} bytes, more than {most}", member.size())));
         }
-        // What the directory says of the size may be a lie: neither trusted nor exceeded.
+        // What the directory says of the size may be a lie: neither trusted nor exceeded. Read
+        // to the end, where the checksum is compared.
         let mut bytes = Vec::new();
-        member
-            .by_ref()
-            .take(most)
-            .read_to_end(&mut bytes)
-            .map_err(|error| fault(error.to_string()))?;
+        let read = member.by_ref().take(most.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|error| fault(error.to_string()))?;
+        if bytes.len() as u64 > most {
+            return Err(fault(format!("has more than {most} bytes")));
+        }
         Ok(bytes)
     }
 

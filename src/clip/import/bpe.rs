@@ -23,7 +23,7 @@ const WORDS: &str =
 
 /// The file, for a model whose embedding table has `vocabulary` rows; `None` when CLIP's list
 /// does not give that many tokens.
-pub(super) fn tokenizer_json(vocabulary: usize) -> Option<Value> {
+pub fn tokenizer_json(vocabulary: usize) -> Option<Value> {
     let wanted = vocabulary.checked_sub(FIXED)?;
     let merges: Vec<&str> = MERGES.lines().take(wanted).collect();
     if merges.len() != wanted {

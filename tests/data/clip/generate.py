@@ -13,6 +13,7 @@ what that implementation gives for one picture and some texts. Needs, in a virtu
 """
 
 import json
+import random
 import sys
 import zipfile
 from pathlib import Path
@@ -153,6 +154,23 @@ def fixtures():
     save(build("tiny-vit"), "tiny-vit", HERE / "tiny-vit.pt")
     torch.save(build("tiny-resnet").state_dict(), HERE / "tiny-resnet.pt")
     (HERE / "golden.json").write_text(json.dumps(found) + "\n")
+    tokens()
+
+
+def tokens():
+    """Ids of texts that are awkward in every way the cleaning knows."""
+    pieces = [
+        "a", "photo", "of", "DOG", "don't", "we've", "O'Neill’s", "“quoted”", "x-ray", "1,000.50", "3pm", "½", "ﬁre",
+        "naïve", "Zürich", "ß", "東京", "日本語", "한국어", "สวัสดี", "приве́т", "مرحبا", "🔥", "🏃‍♀️", "&amp;", "&amp;lt;",
+        "&eacute;", "&#39;", "<b>", "ＡＢＣ", "ｶﾞ", "\u00a0", "\u200b", "\t", "\x00", "\x1b[31m", "cafÃ©", "â€œno", "!!!", "...",
+        "@user", "#tag", "http://a.b/c?d=e", "<|endoftext|>", "<|startoftext|>", "\ufeff", "e\u0301", "word" * 30, "\n",
+    ]
+    draw = random.Random(1)
+    texts = ["", " ", *pieces, "word " * 90]
+    texts += [" ".join(draw.choices(pieces, k=draw.randint(2, 14))) for _ in range(150)]
+    tokenizer = Tokenizer(49408)
+    lines = [json.dumps({"text": t, "ids": tokenizer.ids(t)}, ensure_ascii=False) for t in texts]
+    (HERE / "tokens.jsonl").write_text("\n".join(lines) + "\n")
 
 
 def full_size(folder, name):
