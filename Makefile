@@ -1,6 +1,7 @@
 # make demo    alerts from real footage on the terminal, out of a real broker (Ctrl-C ends it)
 # make test    everything that must hold before a change goes in
 # make lint    formatting, clippy, dependencies' licences and sources
+# make parity  imported models against the reference implementation (half an hour, 20 GB)
 # make fmt     formats the sources
 
 # What scripts/setup builds lies here, after anything that the user has.
@@ -8,7 +9,13 @@ export PATH := $(PATH):$(CURDIR)/.runtime/tools/bin
 # Found by itself too, but for a build that goes elsewhere (CARGO_TARGET_DIR).
 export ORT_DYLIB_PATH ?= $(CURDIR)/.runtime/libonnxruntime.so
 
-.PHONY: demo test lint fmt clean-runtime
+# Nine full-size CLIPs against the reference implementation: docs/parity.md. Half an hour, 20 GB.
+parity:
+	scripts/setup
+	cargo build --release --bin seewhen
+	scripts/parity
+
+.PHONY: demo test lint fmt parity clean-runtime
 
 demo:
 	scripts/setup demo

@@ -134,7 +134,8 @@ pub enum Fit {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct View {
     pub region: Option<Region>,
-    pub fit: Fit,
+    /// `None`: as the model was trained.
+    pub fit: Option<Fit>,
 }
 
 /// 8-bit RGB pixels, rows top to bottom without padding: `rgb.len() == width * height * 3`.

@@ -74,6 +74,11 @@ fn shared(path: &str) -> Option<PathBuf> {
 }
 
 /// The reference's values have six digits, so they are not of length 1 to the last bit.
+/// The folder that a variable names, else the one of `shared`.
+fn named(variable: &str, path: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from).or_else(|| shared(path))
+}
+
 fn unit(values: &[f32]) -> Embedding {
     prompts::mean(&[Embedding(values.to_vec())]).unwrap()
 }
@@ -166,7 +171,8 @@ fn preprocessing_is_openais() {
         size: u32,
         file: String,
     }
-    let (Some(cases), Some(media)) = (shared("golden/preprocess.json"), shared("media")) else {
+    let cases = named("SEEWHEN_GOLDEN", "golden").map(|folder| folder.join("preprocess.json"));
+    let (Some(cases), Some(media)) = (cases, named("SEEWHEN_MEDIA", "media")) else {
         return;
     };
     let folder = cases.parent().unwrap();
@@ -181,7 +187,7 @@ fn preprocessing_is_openais() {
             rounding: Rounding::Torchvision,
             ..mini().preprocess().clone()
         };
-        let picture = still::read(&path).unwrap().fitted(View::default().fit, &spec).unwrap();
+        let picture = still::read(&path).unwrap().fitted(spec.fit, &spec).unwrap();
         let mut found = vec![0.0; spec.len()];
         preprocess(&picture, View::default(), &spec, &mut found).unwrap();
         let expected = npy(&folder.join(&case.file));
@@ -200,8 +206,9 @@ fn preprocessing_is_openais() {
             case.image, case.size
         );
         eprintln!("{line}");
-        // JPEG decoders differ by a few levels.
-        assert!(worst < 4.1 && mean < 0.25, "{line}");
+        // Those at 336 are stored in 16 bits, which is up to a tenth of a level.
+        let most = if case.size == 224 { 1.001 } else { 1.1 };
+        assert!(worst < most && mean < 0.1, "{line}");
     }
 }
 

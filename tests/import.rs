@@ -5,7 +5,11 @@
 //! embedded by the reference implementation (`tests/data/clip/generate.py`); the nine full-size
 //! architectures run in `make parity`.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at once")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test says what it skips, and stops at once"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -141,4 +145,28 @@ fn a_bundle_is_whole_and_never_overwritten() {
     let again = import(&data("tiny-vit.pt"), path, Options::default());
     assert!(matches!(again, Err(ImportError::Exists(_))));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
+}
+
+/// The example of OpenAI's README, with OpenAI's own weights where they are.
+#[test]
+fn openais_example_prints_openais_numbers() {
+    let folder = std::env::var_os("SEEWHEN_MODEL_DIR").map(PathBuf::from);
+    let Ok(bundle) = Bundle::open("ViT-B/32", folder.as_deref()) else {
+        eprintln!("skipped: no ViT-B/32 here");
+        return;
+    };
+    let runtime = Runtime::load().unwrap();
+    let spec = bundle.preprocess();
+    let picture = still::read(&data("CLIP.png")).unwrap().fitted(spec.fit, spec).unwrap();
+    let mut images = OnnxImageEncoder::open(&runtime, &bundle, Device::Cpu, 1).unwrap();
+    let mut texts = OnnxTextEncoder::open(&runtime, &bundle).unwrap();
+    let image = images.encode(&[(&picture, View::default())]).unwrap().remove(0);
+    let labels = ["a diagram", "a dog", "a cat"].map(str::to_owned);
+    let labels = prompts::matrix(&texts.encode(&labels).unwrap()).unwrap();
+    let info = bundle.info();
+    let found = score(&image, labels.view(), ScoreKind::Softmax, info.logit_scale, info.logit_bias);
+    // Those numbers were made in half precision on a GPU.
+    for (found, wanted) in found.iter().zip([0.992_793_7, 0.004_210_68, 0.002_995_72]) {
+        assert!((found.probability - wanted).abs() < 1e-3, "{}, not {wanted}", found.probability);
+    }
 }

@@ -96,13 +96,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
             ScoreArg::Softmax => ScoreKind::Softmax,
             ScoreArg::Sigmoid => ScoreKind::Sigmoid,
         },
-        view: View { region: None, fit: args.fit.unwrap_or(bundle.preprocess().fit) },
+        view: View { region: None, fit: args.fit.or(Some(bundle.preprocess().fit)) },
     };
     let mut out = io::stdout().lock();
     let mut failed = false;
     let mut rest = args.images.as_slice();
     while !rest.is_empty() {
-        let (batch, read) = read_batch(rest, classifier.view.fit, bundle.preprocess());
+        let (batch, read) =
+            read_batch(rest, classifier.view.fit.unwrap_or_default(), bundle.preprocess());
         rest = &rest[read..];
         let results = classifier.classify(batch)?;
         for result in &results {

@@ -55,9 +55,9 @@ pub struct Args {
     /// Analyse one frame per interval
     #[arg(long, default_value = "250ms", value_parser = humantime::parse_duration)]
     every: Duration,
-    /// How a picture that is not square is made so
-    #[arg(long, default_value = "crop", value_parser = parse_fit)]
-    fit: Fit,
+    /// How a picture that is not square is made so [default: as the bundle was trained]
+    #[arg(long, value_parser = parse_fit)]
+    fit: Option<Fit>,
     /// Start a file again at its end
     #[arg(long = "loop", conflicts_with = "as_fast_as_possible")]
     repeat: bool,

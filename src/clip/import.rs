@@ -127,7 +127,7 @@ fn bundle(
     options: Options,
 ) -> Result<(), ImportError> {
     let scale = logit_scale(archive)?;
-    let tokenizer = bpe::tokenizer_json(found.text.vocabulary).ok_or_else(|| {
+    let tokenizer = tokenizer_json(found.text.vocabulary).ok_or_else(|| {
         let rows = found.text.vocabulary;
         ImportError::Architecture(format!("its {rows} tokens are not those of CLIP's tokenizer"))
     })?;

@@ -12,14 +12,16 @@ mod text;
 pub use image::OnnxImageEncoder;
 pub use text::OnnxTextEncoder;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
 
+use half::f16;
 use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionOutputs};
-use ort::value::{Outlet, TensorElementType};
+use ort::value::{DynValue, Outlet, TensorElementType};
 
 use self::signature::{Expected, Kind, Port};
 use super::bundle::{Bundle, BundleError, ModelFile};
@@ -169,7 +171,7 @@ fn embeddings(
 ) -> Result<Vec<Embedding>, EncodeError> {
     let fault = |cause: String| EncodeError(format!("{batch}: {cause}"));
     let output = outputs.get(name).ok_or_else(|| fault(format!("no output {name}")))?;
-    let (_, values) = output.try_extract_tensor::<f32>().map_err(|e| fault(e.to_string()))?;
+    let values = floats(output).map_err(|error| fault(error.to_string()))?;
     if rows == 0 || values.is_empty() || values.len() % rows != 0 {
         return Err(fault(format!("{} values for {rows} rows", values.len())));
     }
@@ -185,6 +187,15 @@ fn embeddings(
         embeddings.push(Embedding(row));
     }
     Ok(embeddings)
+}
+
+/// The values of an output of 32- or 16-bit floats.
+fn floats<'a>(output: &'a DynValue) -> ort::Result<Cow<'a, [f32]>> {
+    if output.dtype().tensor_type() == Some(TensorElementType::Float16) {
+        let (_, values) = output.try_extract_tensor::<f16>()?;
+        return Ok(values.iter().map(|value| value.to_f32()).collect());
+    }
+    output.try_extract_tensor::<f32>().map(|(_, values)| Cow::Borrowed(values))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! Source: openai/CLIP `clip.py::_transform` (torchvision `Resize`, `CenterCrop`, `ToTensor`,
 //! `Normalize` on Pillow images); open_clip `transform.py` for padding.
 
+mod exact;
 pub mod geometry;
 pub mod layered;
 mod resample;
@@ -125,7 +126,7 @@ impl Preprocessor {
         let place = Placement::new(
             self.spec.size,
             (region.width, region.height),
-            view.fit,
+            view.fit.unwrap_or(self.spec.fit),
             self.spec.rounding,
         );
         let source = ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3)

@@ -11,7 +11,7 @@ use std::io::{self, BufReader, Read as _, Seek as _};
 use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
-use jpeg_decoder::PixelFormat;
+use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
 use super::preprocess::layered::Layered;
 use crate::model::Picture;
@@ -89,22 +89,35 @@ fn has_palette(file: &mut BufReader<File>) -> io::Result<bool> {
     Ok(header.starts_with(b"GIF8") || png && matches!(header.get(24..26), Some([_, 3] | [1, 0])))
 }
 
-/// A JPEG of three colours, decoded as libjpeg does for CLIP's reference: with chroma
-/// interpolated over both directions at once. The decoder of `image` rounds in between, which
-/// moved a probability of `mini` by 0.02. `None` for JPEGs that are left to `image`: those of
-/// other colours, and damaged ones, of which it gives the part that can be had.
+/// A JPEG of one or three colours, decoded by libjpeg-turbo as CLIP's reference (Pillow) does it:
+/// other decoders round differently by a few levels, which moved a probability by 0.02. `None`
+/// for JPEGs that are left to `image`: those of other colours, and damaged ones, of which it
+/// gives the part that can be had.
 fn colour_jpeg(file: &mut BufReader<File>) -> Result<Option<Picture>, StillError> {
-    let mut decoder = jpeg_decoder::Decoder::new(file);
-    if decoder.read_info().is_err() {
+    let mut bytes = Vec::new();
+    file.rewind().map_err(StillError::Open)?;
+    file.by_ref().take(MAX_BYTES).read_to_end(&mut bytes).map_err(StillError::Open)?;
+    file.rewind().map_err(StillError::Open)?;
+    let Ok(mut decoder) = Decompressor::new() else { return Ok(None) };
+    let Ok(header) = decoder.read_header(&bytes) else { return Ok(None) };
+    if matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
         return Ok(None);
     }
-    let Some(info) = decoder.info().filter(|info| info.pixel_format == PixelFormat::RGB24) else {
+    let (Ok(width), Ok(height)) = (u32::try_from(header.width), u32::try_from(header.height))
+    else {
         return Ok(None);
     };
-    let (width, height) = (u32::from(info.width), u32::from(info.height));
     check_size(width, height, 0)?;
-    let decoded = decoder.decode().ok();
-    Ok(decoded.map(|rgb| Picture { width, height, rgb }))
+    let pitch = header.width * 3;
+    let mut rgb = vec![0; pitch * header.height];
+    let out = Image {
+        pixels: rgb.as_mut_slice(),
+        width: header.width,
+        pitch,
+        height: header.height,
+        format: PixelFormat::RGB,
+    };
+    Ok(decoder.decompress(&bytes, out).is_ok().then_some(Picture { width, height, rgb }))
 }
 
 /// Refuses what would take more than [`MAX_BYTES`], as 8-bit RGB or as `own_bytes`.

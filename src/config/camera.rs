@@ -40,7 +40,7 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
     let source =
         camera.require("source", wanted, |value| source::parse(&text(value)?, surroundings));
     let every = camera.get_or("every", Duration::from_secs(1), every);
-    let fit = camera.get_or("fit", Fit::default(), fit);
+    let fit = camera.get_or("fit", None, |value| fit(value).map(Some));
     let region = match camera.section("region", keys::REGION) {
         Some(region) => read_region(&region).map(Some),
         None => (!camera.has("region")).then_some(None),

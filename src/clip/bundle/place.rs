@@ -39,7 +39,7 @@ impl Place {
             Self::Embedded => {
                 embedded(file).map(Cow::Borrowed).ok_or_else(|| missing(bundle, file))
             }
-            Self::Folder(folder) => File::open(folder.join(file))
+            Self::Folder(folder) => File::open(path(folder, file))
                 .and_then(|mut opened| opened.read_to_end(&mut bytes))
                 .map(|_| Cow::Owned(bytes))
                 .map_err(|error| unreadable(bundle, file, error)),
@@ -55,7 +55,7 @@ impl Place {
         let found = match self {
             Self::Embedded => embedded(file).map(ModelFile::Embedded),
             Self::Folder(folder) => {
-                Some(folder.join(file)).filter(|path| path.is_file()).map(ModelFile::Path)
+                Some(path(folder, file)).filter(|path| path.is_file()).map(ModelFile::Path)
             }
         };
         found.ok_or_else(|| BundleError::Missing {
@@ -74,7 +74,7 @@ impl Place {
                     hash.update(bytes);
                     bytes.len() as u64
                 }
-                Self::Folder(folder) => File::open(folder.join(file))
+                Self::Folder(folder) => File::open(path(folder, file))
                     .and_then(|opened| hash_file(opened, &mut hash))
                     .map_err(|error| unreadable(bundle, file, error))?,
             };
@@ -83,6 +83,27 @@ impl Place {
         }
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
+}
+
+/// Where `file` of our layout lies: there, or where transformers.js' exports have it. Of their
+/// variants the most precise one that is there is taken.
+fn path(folder: &Path, file: &str) -> PathBuf {
+    let ours = folder.join(file);
+    if ours.exists() {
+        return ours;
+    }
+    let (stem, single) = match file {
+        IMAGE_MODEL => (Some("onnx/vision_model"), None),
+        TEXT_MODEL => (Some("onnx/text_model"), None),
+        PREPROCESS => (None, Some("preprocessor_config.json")),
+        TOKENIZER => (None, Some("tokenizer.json")),
+        TOKENIZER_CONFIG => (None, Some("tokenizer_config.json")),
+        _ => (None, None),
+    };
+    let variants = ["", "_fp16", "_quantized", "_int8", "_uint8"];
+    let models = stem.into_iter().flat_map(|stem| variants.map(|v| format!("{stem}{v}.onnx")));
+    let theirs = models.chain(single.map(str::to_owned)).map(|name| folder.join(name));
+    theirs.into_iter().find(|path| path.exists()).unwrap_or(ours)
 }
 
 fn hash_file(mut file: File, hash: &mut Sha256) -> io::Result<u64> {

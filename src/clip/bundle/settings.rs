@@ -8,9 +8,14 @@ use crate::clip::preprocess::geometry::Rounding;
 use crate::clip::preprocess::{Filter, PreprocessSpec};
 use crate::model::Fit;
 
+mod processor;
+
 /// OpenAI's CLIP: the multiplier that its training ended at, and no bias.
 const CLIP_SCALE: f32 = 100.0;
 const CLIP_BIAS: f32 = 0.0;
+
+/// Tokens that SigLIP's text model reads, where `config.json` leaves it to the default.
+const SIGLIP_CONTEXT: usize = 64;
 
 /// Larger inputs than this are mistakes; the largest public CLIP has 1024.
 const MAX_SIZE: u64 = 4096;
@@ -51,10 +56,12 @@ impl Settings {
         // `init_logit_scale` and `init_logit_bias` say where training began, not where it
         // ended: they cannot stand in for the trained values.
         let starts = ["init_logit_bias", "model_cfg.init_logit_bias"];
-        if bias.is_none() && starts.iter().any(|key| fields.get(key).is_some()) {
+        let kind = fields.get("model_type").and_then(Value::as_str).unwrap_or_default();
+        let siglip = kind.starts_with("siglip");
+        if bias.is_none() && (siglip || starts.iter().any(|key| fields.get(key).is_some())) {
             notes.push(
-                "config.json has init_logit_bias, so this is a SigLIP model, but no trained \
-                 logit_scale and logit_bias: add both for score = \"sigmoid\""
+                "this is a SigLIP model, but config.json has no trained logit_scale and \
+                 logit_bias: add both for score = \"sigmoid\""
                     .to_owned(),
             );
         }
@@ -66,9 +73,18 @@ impl Settings {
             logit_bias: bias.unwrap_or(CLIP_BIAS),
             context_length: first_count(
                 fields,
-                &["text_cfg.context_length", "context_length", "model_cfg.text_cfg.context_length"],
+                &[
+                    "text_cfg.context_length",
+                    "context_length",
+                    "model_cfg.text_cfg.context_length",
+                    "text_config.max_position_embeddings",
+                ],
+            )?
+            .or(siglip.then_some(SIGLIP_CONTEXT)),
+            embed_dim: first_count(
+                fields,
+                &["embed_dim", "model_cfg.embed_dim", "projection_dim"],
             )?,
-            embed_dim: first_count(fields, &["embed_dim", "model_cfg.embed_dim"])?,
             notes,
         })
     }
@@ -101,6 +117,9 @@ pub(super) fn preprocess(
     fields: &Fields,
     rounding: Rounding,
 ) -> Result<PreprocessSpec, BundleError> {
+    if fields.get("image_mean").is_some() || fields.get("do_resize").is_some() {
+        return processor::read(fields, rounding);
+    }
     fields.word("mode", &[("rgb", ())])?;
     let mean = fields.three("mean")?.unwrap_or([0.481_454_66, 0.457_827_5, 0.408_210_73]);
     let std = fields.three("std")?.unwrap_or([0.268_629_54, 0.261_302_6, 0.275_777_1]);
@@ -131,11 +150,14 @@ pub(super) fn preprocess(
     })
 }
 
+fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().filter(|v| (1..=MAX_SIZE).contains(v))
+}
+
 /// `224`, `[224, 224]` or `[224]`.
 fn size(fields: &Fields) -> Result<u32, BundleError> {
     const ALLOWED: &str = "one whole number up to 4096, or [height, width] with both the same";
     let value = fields.get("size").ok_or_else(|| fields.absent("size", ALLOWED))?;
-    let whole = |v: &Value| v.as_u64().filter(|v| (1..=MAX_SIZE).contains(v));
     let side = match value.as_array().map(Vec::as_slice) {
         None => whole(value),
         Some([side]) => whole(side),

@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use ort::session::Session;
+use half::f16;
+use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
 use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, provider, signature};
@@ -26,6 +27,8 @@ pub struct OnnxImageEncoder {
     fixed_batch: Option<usize>,
     /// Shape `[rows, 3, size, size]`, reused.
     input: Vec<f32>,
+    /// The same in 16 bits, for models that want it so.
+    narrow: Option<Vec<f16>>,
     batches: u64,
 }
 
@@ -54,6 +57,7 @@ impl OnnxImageEncoder {
             max_batch: found.fixed_batch.unwrap_or(max_batch.max(1)),
             fixed_batch: found.fixed_batch,
             input: Vec::new(),
+            narrow: found.half.then(Vec::new),
             batches: 0,
         })
     }
@@ -107,9 +111,18 @@ impl OnnxImageEncoder {
         let batch = format!("image batch {} ({wanted} pictures)", self.batches);
         let size = self.preprocessor.spec().size as usize;
         let fault = |error: ort::Error| EncodeError(format!("{batch}: {error}"));
-        let input = TensorRef::from_array_view(([rows, 3, size, size], self.input.as_slice()))
-            .map_err(fault)?;
-        let outputs = self.session.run(ort::inputs![input]).map_err(fault)?;
+        let shape = [rows, 3, size, size];
+        let input: SessionInputValue<'_> = match &mut self.narrow {
+            None => {
+                TensorRef::from_array_view((shape, self.input.as_slice())).map_err(fault)?.into()
+            }
+            Some(narrow) => {
+                narrow.clear();
+                narrow.extend(self.input.iter().map(|value| f16::from_f32(*value)));
+                TensorRef::from_array_view((shape, narrow.as_slice())).map_err(fault)?.into()
+            }
+        };
+        let outputs = self.session.run([input]).map_err(fault)?;
         embeddings(&outputs, &self.output, (rows, wanted), &batch)
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Expected {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ImagePorts {
     pub(super) output: String,
+    /// Pictures go in as 16-bit floats.
+    pub(super) half: bool,
     /// A model exported for one batch size takes no other.
     pub(super) fixed_batch: Option<usize>,
 }
@@ -86,7 +88,11 @@ pub(super) fn image_ports(
             describe(input)
         ));
     }
-    Ok(ImagePorts { output: embedding(outputs, expected)?, fixed_batch: free(batch) })
+    Ok(ImagePorts {
+        output: embedding(outputs, expected)?,
+        half: input.kind == Kind::Float16,
+        fixed_batch: free(batch),
+    })
 }
 
 pub(super) fn text_ports(
@@ -165,12 +171,8 @@ fn embedding(outputs: &[Port], expected: Expected) -> Result<String, String> {
 
 fn float(port: &Port) -> Result<(), String> {
     match port.kind {
-        Kind::Float32 => Ok(()),
-        Kind::Float16 => Err(format!(
-            "{} is 16-bit float, which this version does not run; use the bundle's 32-bit export",
-            port.name
-        )),
-        _ => Err(format!("{} is {}, 32-bit float is needed", port.name, describe(port))),
+        Kind::Float32 | Kind::Float16 => Ok(()),
+        _ => Err(format!("{} is {}, a 16- or 32-bit float is needed", port.name, describe(port))),
     }
 }
 
@@ -219,7 +221,10 @@ mod tests {
     #[test]
     fn an_image_model_is_understood() {
         let ports = image_ports(&pictures(&[-1, 3, 224, 224]), &embeddings(), expected(Some(384)));
-        assert_eq!(ports, Ok(ImagePorts { output: "embedding".into(), fixed_batch: None }));
+        assert_eq!(
+            ports,
+            Ok(ImagePorts { output: "embedding".into(), half: false, fixed_batch: None })
+        );
         let fixed = image_ports(&pictures(&[1, 3, -1, -1]), &embeddings(), expected(None));
         assert_eq!(fixed.unwrap().fixed_batch, Some(1));
     }
@@ -252,7 +257,9 @@ mod tests {
         image_refused(&pictures(&[-1, 3]), &embeddings(), "[batch, 3, height, width]");
         image_refused(&[], &embeddings(), "0 inputs");
         let half = [port("image", Kind::Float16, &[-1, 3, 224, 224])];
-        image_refused(&half, &embeddings(), "16-bit float, which this version does not run");
+        assert!(image_ports(&half, &embeddings(), expected(None)).unwrap().half);
+        let bytes = [port("image", Kind::Other, &[-1, 3, 224, 224])];
+        image_refused(&bytes, &embeddings(), "16- or 32-bit float is needed");
         let wide = [port("e", Kind::Float32, &[-1, 512])];
         image_refused(&pictures(&[-1, 3, 224, 224]), &wide, "embed_dim in config.json is 384");
     }

@@ -10,7 +10,7 @@ use fast_image_resize::{PixelType, ResizeAlg};
 
 use super::geometry::{Placement, Span};
 use super::resample::Resampler;
-use super::{PreprocessError, PreprocessSpec, resize_error};
+use super::{PreprocessError, PreprocessSpec, exact, resize_error};
 use crate::model::{Fit, Picture};
 
 /// A picture as its file has it.
@@ -47,27 +47,40 @@ impl Layered {
             Self::Palette(picture) => nearest(&picture, fit, spec),
             Self::Alpha { width, height, mut rgba } if !opaque(&rgba) => {
                 rgba.chunks_exact_mut(4).for_each(weight);
-                let source = ImageRef::new(width, height, &rgba, PixelType::U8x4);
-                let source = source.map_err(resize_error)?;
-                let (size, mut rgba) = resized(&source, spec.filter.algorithm(), fit, spec)?;
+                let place = placement((width, height), fit, spec)?;
+                let mut rgba =
+                    match exact::resample::<4>(&rgba, (width, height), &place, spec.filter) {
+                        Some(rgba) => rgba,
+                        None => resized(&rgba, (width, height), spec.filter.algorithm(), &place)?,
+                    };
                 rgba.chunks_exact_mut(4).for_each(unweight);
-                Ok(Picture { width: size.0, height: size.1, rgb: colours(&rgba) })
+                let (width, height) = (place.across.pixels, place.down.pixels);
+                Ok(Picture { width, height, rgb: colours(&rgba) })
             }
-            other => Ok(other.into_rgb()),
+            other => exactly(other.into_rgb(), fit, spec),
         }
     }
 }
 
-/// The kept part of `source` in its final width and height.
+/// Pillow's own result, or the picture as it is where that cannot be had.
+fn exactly(picture: Picture, fit: Fit, spec: &PreprocessSpec) -> Result<Picture, PreprocessError> {
+    let (width, height) = (picture.width, picture.height);
+    let place = placement((width, height), fit, spec)?;
+    Ok(match exact::resample::<3>(&picture.rgb, (width, height), &place, spec.filter) {
+        Some(rgb) => Picture { width: place.across.pixels, height: place.down.pixels, rgb },
+        None => picture,
+    })
+}
+
+/// The kept part of `rgba` in its final width and height.
 fn resized(
-    source: &ImageRef<'_>,
+    rgba: &[u8],
+    (width, height): (u32, u32),
     algorithm: ResizeAlg,
-    fit: Fit,
-    spec: &PreprocessSpec,
-) -> Result<((u32, u32), Vec<u8>), PreprocessError> {
-    let place = placement((source.width(), source.height()), fit, spec)?;
-    let patch = Resampler::default().run(source, algorithm, &place)?.to_vec();
-    Ok(((place.across.pixels, place.down.pixels), patch))
+    place: &Placement,
+) -> Result<Vec<u8>, PreprocessError> {
+    let source = ImageRef::new(width, height, rgba, PixelType::U8x4).map_err(resize_error)?;
+    Ok(Resampler::default().run(&source, algorithm, place)?.to_vec())
 }
 
 fn placement(
@@ -153,9 +166,9 @@ mod tests {
     }
 
     #[test]
-    fn opaque_pictures_keep_their_size() {
+    fn opaque_pictures_are_as_without_transparency() {
         let rgba = [1, 2, 3, 255].repeat(6);
         let picture = Layered::Alpha { width: 3, height: 2, rgba }.fitted(Fit::Pad, &spec(7));
-        assert_eq!(picture.unwrap(), Picture { width: 3, height: 2, rgb: [1, 2, 3].repeat(6) });
+        assert_eq!(picture.unwrap(), Picture { width: 7, height: 5, rgb: [1, 2, 3].repeat(35) });
     }
 }
