@@ -233,3 +233,33 @@ fn half(bits: u16) -> f32 {
         _ => sign * (1.0 + fraction) * 2.0_f32.powi(exponent - 15),
     }
 }
+
+/// Broken, huge and odd picture files: each is a picture, or an error in words.
+#[test]
+fn odd_pictures_are_read_or_refused() {
+    let Some(folder) = named("SEEWHEN_MEDIA", "media").map(|media| media.join("tricky")) else {
+        return;
+    };
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    let spec = mini().preprocess().clone();
+    for file in files {
+        for read in [still::read, still::read_upright] {
+            match read(&file) {
+                Ok(picture) => {
+                    let picture = picture.fitted(spec.fit, &spec).unwrap();
+                    let length = picture.width as usize * picture.height as usize * 3;
+                    assert_eq!(picture.rgb.len(), length, "{}", file.display());
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    eprintln!("{}: {text}", file.display());
+                    assert!(text.len() > 10, "{}: {text}", file.display());
+                }
+            }
+        }
+    }
+    let huge = still::read(&folder.join("huge_16000x16000_gray.png")).unwrap_err().to_string();
+    assert!(huge.contains("16000x16000 needs"), "{huge}");
+}

@@ -16,9 +16,11 @@ use super::Outcome;
 use super::model_args::{ModelArgs, parse_fit, parse_template};
 use crate::clip::ImageEncoder;
 use crate::clip::preprocess::PreprocessSpec;
+use crate::clip::preprocess::layered::Layered;
 use crate::clip::prompts::{ModelInfo, label_embedding, matrix};
 use crate::clip::scoring::{LabelScore, score};
 use crate::clip::still;
+use crate::clip::still::StillError;
 use crate::config::ModelConfig;
 use crate::daemon::model::Model;
 use crate::model::{Embedding, Fit, Picture, View};
@@ -61,6 +63,9 @@ pub struct Args {
     /// How a picture that is not square is made so [default: as the bundle was trained]
     #[arg(long, value_parser = parse_fit)]
     fit: Option<Fit>,
+    /// Turn pictures upright as their EXIF data say, which CLIP's own code does not do
+    #[arg(long)]
+    exif: bool,
     /// How cosines become probabilities
     #[arg(long, value_enum, default_value = "softmax")]
     score: ScoreArg,
@@ -101,9 +106,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let mut out = io::stdout().lock();
     let mut failed = false;
     let mut rest = args.images.as_slice();
+    let open = if args.exif { still::read_upright } else { still::read };
     while !rest.is_empty() {
         let (batch, read) =
-            read_batch(rest, classifier.view.fit.unwrap_or_default(), bundle.preprocess());
+            read_batch(rest, classifier.view.fit.unwrap_or_default(), bundle.preprocess(), open);
         rest = &rest[read..];
         let results = classifier.classify(batch)?;
         for result in &results {
@@ -165,10 +171,15 @@ impl<E: ImageEncoder> Classifier<E> {
 }
 
 /// Reads files until a batch is full; also how many files that were.
-fn read_batch<'a>(paths: &'a [PathBuf], fit: Fit, spec: &PreprocessSpec) -> (Vec<Read<'a>>, usize) {
+fn read_batch<'a>(
+    paths: &'a [PathBuf],
+    fit: Fit,
+    spec: &PreprocessSpec,
+    open: fn(&Path) -> Result<Layered, StillError>,
+) -> (Vec<Read<'a>>, usize) {
     let (mut batch, mut good, mut bytes) = (Vec::new(), 0, 0);
     for path in paths {
-        let read = still::read(path).map_err(|error| error.to_string());
+        let read = open(path).map_err(|error| error.to_string());
         let read = read.and_then(|p| p.fitted(fit, spec).map_err(|error| error.to_string()));
         if let Ok(picture) = &read {
             good += 1;
@@ -255,7 +266,7 @@ mod tests {
         let mut paths = vec![folder.path().join("absent.png")];
         paths.extend(std::iter::repeat_n(good, BATCH + 1));
         let mini = Bundle::open("./models/mini", None).unwrap();
-        let read_batch = |paths| read_batch(paths, Fit::Crop, mini.preprocess());
+        let read_batch = |paths| read_batch(paths, Fit::Crop, mini.preprocess(), still::read);
         let (batch, read) = read_batch(&paths);
         assert_eq!((read, batch.iter().filter(|(_, r)| r.is_err()).count()), (BATCH + 1, 1));
         assert_eq!(read_batch(&paths[read..]).1, 1);

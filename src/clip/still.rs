@@ -2,9 +2,11 @@
 //!
 //! Formats are told by content, never by the file's name. Of an animation the first frame is
 //! taken; 16-bit pictures become 8-bit; transparency and palettes are kept for
-//! [`Layered::fitted`], because CLIP's reference drops them after resizing. The EXIF orientation is not applied, because CLIP's reference
-//! preprocessing does not apply it either. A picture that would take more than
+//! [`Layered::fitted`], because CLIP's reference drops them after resizing. The EXIF orientation
+//! is applied only by [`read_upright`]: CLIP's reference does not apply it. A picture that would take more than
 //! [`MAX_BYTES`] decoded is refused before it is decoded.
+
+mod pixels;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _};
@@ -15,9 +17,13 @@ use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
 use super::preprocess::layered::Layered;
 use crate::model::Picture;
+use pixels::{eight_bits, rgb, turned};
 
 /// Most bytes of one decoded picture, as 8-bit RGB and as the file's own format: 89 megapixels.
 pub const MAX_BYTES: u64 = 256 << 20;
+
+/// Scans of a progressive JPEG; files with thousands of them only burn time.
+const MOST_SCANS: u32 = 500;
 
 /// Why a picture file cannot be used. The path is left to the caller.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +36,22 @@ pub enum StillError {
     TooLarge { width: u32, height: u32, needed: u64 },
     #[error("cannot be decoded: {0}")]
     Decode(ImageError),
+}
+
+/// Reads the picture in `path` and turns it upright as its EXIF data say.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_upright(path: &Path) -> Result<Layered, StillError> {
+    let picture = read(path)?;
+    // What cannot be read of the orientation is no orientation.
+    let reader = ImageReader::open(path).ok().and_then(|reader| reader.with_guessed_format().ok());
+    let decoder = reader.and_then(|reader| reader.into_decoder().ok());
+    let orientation = decoder.and_then(|mut decoder| decoder.orientation().ok());
+    Ok(match orientation {
+        Some(orientation) => turned(picture, orientation),
+        None => picture,
+    })
 }
 
 /// Reads the picture in `path`.
@@ -48,8 +70,8 @@ pub fn read(path: &Path) -> Result<Layered, StillError> {
     }
     if reader.format() == Some(ImageFormat::Jpeg) {
         let mut file = reader.into_inner();
-        if let Some(picture) = colour_jpeg(&mut file)? {
-            return Ok(Layered::Rgb(picture));
+        if let Some(picture) = jpeg(&mut file)? {
+            return Ok(picture);
         }
         reader = ImageReader::new(file);
     }
@@ -63,6 +85,7 @@ pub fn read(path: &Path) -> Result<Layered, StillError> {
     let (width, height) = decoder.dimensions();
     check_size(width, height, decoder.total_bytes())?;
     let decoded = DynamicImage::from_decoder(decoder).map_err(StillError::Decode)?;
+    let decoded = eight_bits(decoded);
     Ok(if has_palette {
         Layered::Palette(rgb(decoded))
     } else if decoded.color().has_alpha() {
@@ -71,11 +94,6 @@ pub fn read(path: &Path) -> Result<Layered, StillError> {
     } else {
         Layered::Rgb(rgb(decoded))
     })
-}
-
-fn rgb(decoded: DynamicImage) -> Picture {
-    let rgb = decoded.into_rgb8();
-    Picture { width: rgb.width(), height: rgb.height(), rgb: rgb.into_raw() }
 }
 
 /// Whether this is a GIF, or a PNG whose header tells of a palette or of one bit a pixel:
@@ -89,35 +107,41 @@ fn has_palette(file: &mut BufReader<File>) -> io::Result<bool> {
     Ok(header.starts_with(b"GIF8") || png && matches!(header.get(24..26), Some([_, 3] | [1, 0])))
 }
 
-/// A JPEG of one or three colours, decoded by libjpeg-turbo as CLIP's reference (Pillow) does it:
-/// other decoders round differently by a few levels, which moved a probability by 0.02. `None`
-/// for JPEGs that are left to `image`: those of other colours, and damaged ones, of which it
-/// gives the part that can be had.
-fn colour_jpeg(file: &mut BufReader<File>) -> Result<Option<Picture>, StillError> {
+/// A JPEG, decoded by libjpeg-turbo as CLIP's reference (Pillow) does it: other decoders round
+/// differently by a few levels, which moved a probability by 0.02. Of a damaged one the part that
+/// can be had; `None` when there is none.
+fn jpeg(file: &mut BufReader<File>) -> Result<Option<Layered>, StillError> {
     let mut bytes = Vec::new();
     file.rewind().map_err(StillError::Open)?;
     file.by_ref().take(MAX_BYTES).read_to_end(&mut bytes).map_err(StillError::Open)?;
     file.rewind().map_err(StillError::Open)?;
     let Ok(mut decoder) = Decompressor::new() else { return Ok(None) };
-    let Ok(header) = decoder.read_header(&bytes) else { return Ok(None) };
-    if matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
+    if decoder.set_scan_limit(MOST_SCANS).is_err() {
         return Ok(None);
     }
+    let Ok(header) = decoder.read_header(&bytes) else { return Ok(None) };
+    let four = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
     let (Ok(width), Ok(height)) = (u32::try_from(header.width), u32::try_from(header.height))
     else {
         return Ok(None);
     };
-    check_size(width, height, 0)?;
-    let pitch = header.width * 3;
-    let mut rgb = vec![0; pitch * header.height];
-    let out = Image {
-        pixels: rgb.as_mut_slice(),
-        width: header.width,
-        pitch,
-        height: header.height,
-        format: PixelFormat::RGB,
-    };
-    Ok(decoder.decompress(&bytes, out).is_ok().then_some(Picture { width, height, rgb }))
+    check_size(width, height, u64::from(width) * u64::from(height) * 4)?;
+    let format = if four { PixelFormat::CMYK } else { PixelFormat::RGB };
+    let pitch = header.width * format.size();
+    let mut values = vec![0; pitch * header.height];
+    let (pixels, height_) = (values.as_mut_slice(), header.height);
+    let out = Image { pixels, width: header.width, pitch, height: height_, format };
+    // A warning counts as an error here, and leaves what was decoded.
+    if decoder.decompress(&bytes, out).is_err() && values.iter().all(|value| *value == 0) {
+        return Ok(None);
+    }
+    Ok(Some(if four {
+        // Files have light where ink is meant (Adobe's way, which Pillow always assumes).
+        values.iter_mut().for_each(|value| *value = 255 - *value);
+        Layered::Cmyk { width, height, cmyk: values }
+    } else {
+        Layered::Rgb(Picture { width, height, rgb: values })
+    }))
 }
 
 /// Refuses what would take more than [`MAX_BYTES`], as 8-bit RGB or as `own_bytes`.

@@ -36,12 +36,13 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(Mutex::new(State::default()));
         let shared = state.clone();
-        std::thread::spawn(move || {
+        let serve_all = move || {
             for connection in listener.incoming().flatten() {
                 // A client that hangs up is what some tests are about.
                 drop(serve(&root, &shared, connection));
             }
-        });
+        };
+        std::thread::Builder::new().name("web".to_owned()).spawn(serve_all).unwrap();
         Self { port, state }
     }
 

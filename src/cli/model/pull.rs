@@ -101,7 +101,6 @@ impl Bar {
                 let bar = self.bar.get_or_insert_with(bar);
                 bar.set_length(progress.whole.unwrap_or(progress.done));
                 bar.set_position(progress.done);
-                return;
             }
             Step::Waiting => self.say("waiting for another pull of the same bundle"),
             Step::Checking { file } => self.say(&format!("checking {file}")),

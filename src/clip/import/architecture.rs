@@ -115,7 +115,7 @@ fn children(archive: &Archive, prefix: &str) -> usize {
 }
 
 fn heads(width: usize) -> Result<usize, ImportError> {
-    if width == 0 || width % HEAD != 0 {
+    if width == 0 || !width.is_multiple_of(HEAD) {
         return Err(wrong(format!("a width of {width} is no multiple of {HEAD}")));
     }
     Ok(width / HEAD)

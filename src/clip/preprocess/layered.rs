@@ -25,6 +25,12 @@ pub enum Layered {
         height: u32,
         rgba: Vec<u8>,
     },
+    /// Four inks, 255 for all of it.
+    Cmyk {
+        width: u32,
+        height: u32,
+        cmyk: Vec<u8>,
+    },
 }
 
 impl Layered {
@@ -33,6 +39,7 @@ impl Layered {
         match self {
             Self::Rgb(picture) | Self::Palette(picture) => picture,
             Self::Alpha { width, height, rgba } => Picture { width, height, rgb: colours(&rgba) },
+            Self::Cmyk { width, height, cmyk } => Picture { width, height, rgb: printed(&cmyk) },
         }
     }
 
@@ -56,6 +63,17 @@ impl Layered {
                 rgba.chunks_exact_mut(4).for_each(unweight);
                 let (width, height) = (place.across.pixels, place.down.pixels);
                 Ok(Picture { width, height, rgb: colours(&rgba) })
+            }
+            Self::Cmyk { width, height, cmyk } => {
+                // Pillow resizes the inks, and mixes them afterwards.
+                let place = placement((width, height), fit, spec)?;
+                match exact::resample::<4>(&cmyk, (width, height), &place, spec.filter) {
+                    Some(cmyk) => {
+                        let (width, height) = (place.across.pixels, place.down.pixels);
+                        Ok(Picture { width, height, rgb: printed(&cmyk) })
+                    }
+                    None => Ok(Picture { width, height, rgb: printed(&cmyk) }),
+                }
             }
             other => exactly(other.into_rgb(), fit, spec),
         }
@@ -134,6 +152,19 @@ fn unweight(pixel: &mut [u8]) {
         let whole = (u32::from(*colour) * 255).checked_div(alpha);
         *colour = whole.map_or(*colour, |whole| whole.min(255) as u8);
     }
+}
+
+/// Inks to colours as Pillow does it: black taken off, then each ink's share of what is left.
+fn printed(cmyk: &[u8]) -> Vec<u8> {
+    let share = |value: u32| ((value + 128 + ((value + 128) >> 8)) >> 8) as i32;
+    let mix = |pixel: &[u8]| {
+        let light = 255 - u32::from(pixel[3]);
+        [0, 1, 2].map(|ink| {
+            let ink = u32::from(pixel[ink]);
+            (light as i32 - share(ink * light)).clamp(0, 255) as u8
+        })
+    };
+    cmyk.chunks_exact(4).flat_map(mix).collect()
 }
 
 fn colours(rgba: &[u8]) -> Vec<u8> {
