@@ -1,7 +1,7 @@
-//! `seewhen model` as its users run it: pull from a web server, and files that mean harm.
+//! `seewhen model` as its users run it, with a web server that behaves well and badly.
 //!
-//! Promise: what is visible under a name was found right; a pull that broke off goes on; a
-//! broken or hostile file gives an error, and nothing outside the models folder is touched.
+//! Promise: what is visible under a name was found right; a pull that broke off goes on; nothing
+//! outside the models folder is touched.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at once")]
 
@@ -12,7 +12,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use seewhen::clip::checksums;
 use support::web::{Server, Trick};
 
 fn data(name: &str) -> PathBuf {
@@ -187,112 +186,4 @@ fn a_full_disk_is_said() {
     failed(&output, "stays for the next try");
     failed(&imported, "No space left on device");
     assert!(left.iter().all(|name| name.to_string_lossy().starts_with('.')), "{left:?}");
-}
-
-/// Imports a damaged copy; it may only fail, and leave nothing behind.
-fn import_damaged(bytes: &[u8], folder: &Path) -> bool {
-    use seewhen::clip::import::{Options, import};
-    let file = folder.join("damaged.pt");
-    fs::write(&file, bytes).unwrap();
-    let target = folder.join("models/damaged");
-    fs::create_dir_all(folder.join("models")).unwrap();
-    let good = import(&file, &target, Options::default()).is_ok();
-    if good {
-        fs::remove_dir_all(&target).unwrap();
-    }
-    let left = fs::read_dir(folder.join("models")).unwrap().count();
-    assert_eq!(left, 0, "something was left behind");
-    good
-}
-
-#[test]
-fn truncated_models_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["tiny-vit.pt", "tiny-resnet.pt"] {
-        let whole = fs::read(data(name)).unwrap();
-        for percent in 0..100 {
-            let cut = &whole[..whole.len() * percent / 100];
-            assert!(!import_damaged(cut, folder.path()), "{name} cut at {percent} %");
-        }
-    }
-}
-
-#[test]
-fn flipped_bits_do_no_harm() {
-    let folder = tempfile::tempdir().unwrap();
-    let whole = fs::read(data("tiny-resnet.pt")).unwrap();
-    let mut random = fastrand::Rng::with_seed(4);
-    let mut refused = 0;
-    for _ in 0..200 {
-        let mut bytes = whole.clone();
-        let at = random.usize(..bytes.len());
-        bytes[at] ^= 1 << random.u8(..8);
-        refused += usize::from(!import_damaged(&bytes, folder.path()));
-    }
-    // The archive has a checksum over each member, so few flips go unnoticed.
-    assert!(refused > 150, "{refused} of 200 refused");
-}
-
-#[test]
-fn archives_cannot_write_elsewhere_or_blow_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let zip = |members: &[(&str, &[u8])]| {
-        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        let stored = zip::write::SimpleFileOptions::default()
-            .compression_method(zip::CompressionMethod::Stored);
-        for (name, bytes) in members {
-            zip.start_file(*name, stored).unwrap();
-            zip.write_all(bytes).unwrap();
-        }
-        zip.finish().unwrap().into_inner()
-    };
-    let evil = b"\x80\x02cos\nsystem\nX\x09\x00\x00\x00touch bad\x85R.";
-    for members in [
-        &[("a/data.pkl", evil.as_slice())][..],
-        &[("../../evil/data.pkl", b"\x80\x02}.".as_slice())],
-        &[("a/data.pkl", b"\x80\x02}.".as_slice()), ("../evil", b"x")],
-        &[("a/data.pkl", b"".as_slice())],
-        &[("a/b", b"".as_slice())],
-    ] {
-        assert!(!import_damaged(&zip(members), folder.path()), "{members:?}");
-    }
-    // A member that says it is deflated, as every zip bomb is: not unpacked at all.
-    let mut bomb = zip(&[("a/data.pkl", b"\x80\x02}.".as_slice())]);
-    let positions: Vec<usize> = [(b"PK\x03\x04", 8), (b"PK\x01\x02", 10)]
-        .iter()
-        .map(|(mark, method)| bomb.windows(4).position(|w| w == *mark).unwrap() + method)
-        .collect();
-    positions.into_iter().for_each(|at| bomb[at] = 8);
-    assert!(!import_damaged(&bomb, folder.path()));
-    assert!(!Path::new("bad").exists() && !folder.path().join("evil").exists());
-}
-
-#[test]
-fn damaged_bundles_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let tiny = data("tiny-vit.pt");
-    done(&model(&["import", tiny.to_str().unwrap(), "--name", "tiny"], folder.path()));
-    let mut random = fastrand::Rng::with_seed(5);
-    for file in
-        ["config.json", "textual/tokenizer.json", "visual/model.onnx", "visual/preprocess_cfg.json"]
-    {
-        let path = folder.path().join("tiny").join(file);
-        let whole = fs::read(&path).unwrap();
-        for round in 0..8 {
-            let cut = random.usize(..whole.len());
-            fs::write(&path, &whole[..cut]).unwrap();
-            let mut command = support::command();
-            command.args(["classify", "--bundle", "tiny", "--prompt", "a cat", "--model-dir"]);
-            let output = command.arg(folder.path()).arg(data("tiny-vit.png")).output().unwrap();
-            // Never killed by a signal; a file that lost only its last line feed still works.
-            let code = output.status.code();
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(code == Some(1) || code == Some(0), "{file} round {round}: {code:?} {said}");
-            assert!(code == Some(0) || said.contains("tiny"), "{file} cut at {cut}: {said}");
-            assert!(!said.contains("panicked"), "{said}");
-        }
-        fs::write(&path, whole).unwrap();
-    }
-    let sums = checksums::parse(&checksums::read(&folder.path().join("tiny")).unwrap()).unwrap();
-    assert!(checksums::differences(&folder.path().join("tiny"), &sums).is_empty());
 }

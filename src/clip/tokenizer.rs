@@ -79,7 +79,7 @@ impl Tokenizer {
     /// When the file cannot be read, or the context has no room for a word.
     pub fn from_json(bytes: &[u8], hints: &TokenizerHints) -> Result<Self, TokenizerError> {
         let file = |error: tokenizers::Error| TokenizerError::File(error.to_string());
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(file)?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(plain(bytes)?).map_err(file)?;
         let truncation = inner.get_truncation().cloned();
         let padding = inner.get_padding().cloned();
         let fixed = padding.as_ref().and_then(|padding| match padding.strategy {
@@ -127,6 +127,17 @@ impl Tokenizer {
             truncated: !encoding.get_overflowing().is_empty(),
         })
     }
+}
+
+/// The file, checked to be JSON and without its decoder, which turns ids back to text: not needed
+/// here, and the library panics when it cannot read that part.
+fn plain(bytes: &[u8]) -> Result<Vec<u8>, TokenizerError> {
+    let file = |error: serde_json::Error| TokenizerError::File(error.to_string());
+    let mut json: serde_json::Value = serde_json::from_slice(bytes).map_err(file)?;
+    if let Some(decoder) = json.get_mut("decoder") {
+        *decoder = serde_json::Value::Null;
+    }
+    serde_json::to_vec(&json).map_err(file)
 }
 
 /// Whether this is the tokenizer of OpenAI's CLIP: byte pairs that mark the end of a word, and
