@@ -119,6 +119,23 @@ fn classify_goes_on_after_a_broken_picture() {
     assert_eq!(lines[1]["embedding"].as_array().unwrap().len(), 384);
 }
 
+#[test]
+fn classify_ends_with_the_line_of_openais_example() {
+    let house = root("tests/data/images/house.png");
+    let command = ["classify", &house, "--prompt", "a diagram", "--prompt", "a house"];
+    let json = lines(&seewhen(&[command.as_slice(), &["--json"]].concat())).remove(0);
+    let printed = text(&seewhen(&command).stdout);
+    let line = printed.lines().last().unwrap();
+    let numbers = line.strip_prefix("Label probs: [[").and_then(|rest| rest.strip_suffix("]]"));
+    let found: Vec<f64> =
+        numbers.unwrap().split_whitespace().map(|number| number.parse().unwrap()).collect();
+    for (index, found) in found.iter().enumerate() {
+        let wanted = json["labels"][index]["probability"].as_f64().unwrap();
+        assert!((found - wanted).abs() < 1e-6, "{line} {json}");
+    }
+    assert_eq!(found.len(), 2);
+}
+
 const CONFIG: &str = r#"
 node = "test"
 [[camera]]

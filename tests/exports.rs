@@ -1,5 +1,5 @@
 //! Public exports of CLIP and SigLIP: folders in the layouts of Immich and transformers.js load
-//! unchanged, with inputs and outputs in 16 or 32 bits.
+//! unchanged, with inputs and outputs in 16 or 32 bits, and with pictures as bytes.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at once")]
 
@@ -76,10 +76,19 @@ fn transformers_js_and_our_layout_give_the_same() {
 
 #[test]
 fn models_with_16_bit_pictures_and_embeddings_run() {
+    gives_mean_colours("half.onnx", "vision_model_fp16.onnx");
+}
+
+#[test]
+fn models_that_take_pixels_as_they_are_run() {
+    gives_mean_colours("bytes.onnx", "vision_model_uint8.onnx");
+}
+
+/// The model is the mean of each colour, normalised.
+#[track_caller]
+fn gives_mean_colours(model: &str, name: &str) {
     let config = r#"{"model_type": "clip", "projection_dim": 3}"#;
-    let (_folder, bundle) =
-        export(config, CLIP_PROCESSOR, &data("half.onnx"), "vision_model_fp16.onnx");
-    // The model is the mean of each colour.
+    let (_folder, bundle) = export(config, CLIP_PROCESSOR, &data(model), name);
     let red = Picture { width: 32, height: 32, rgb: [255, 0, 0].repeat(32 * 32) };
     let found = image(&bundle, &red);
     let mean = |level: f32, mean: f32, std: f32| (level - mean) / std;

@@ -4,6 +4,8 @@
 //! picture that cannot be read is reported in its place, the others go on, and the exit code is
 //! 1. Pictures are encoded in batches; at most one batch is in memory.
 
+mod reference;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +41,8 @@ Examples:
 
 Pictures may be bmp, gif (first frame), jpeg, png, tiff or webp, told by their content.
 Transparency is dropped after resizing and the EXIF orientation is not applied, as in CLIP's
-own code.";
+own code. The last line of each picture is the one that OpenAI's example prints: the probabilities in
+the order of the prompts.";
 
 /// Print how well prompts describe pictures
 #[derive(Debug, clap::Args)]
@@ -101,15 +104,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
             ScoreArg::Softmax => ScoreKind::Softmax,
             ScoreArg::Sigmoid => ScoreKind::Sigmoid,
         },
-        view: View { region: None, fit: args.fit.or(Some(bundle.preprocess().fit)) },
+        fit: args.fit.unwrap_or(bundle.preprocess().fit),
     };
     let mut out = io::stdout().lock();
     let mut failed = false;
     let mut rest = args.images.as_slice();
     let open = if args.exif { still::read_upright } else { still::read };
     while !rest.is_empty() {
-        let (batch, read) =
-            read_batch(rest, classifier.view.fit.unwrap_or_default(), bundle.preprocess(), open);
+        let (batch, read) = read_batch(rest, classifier.fit, bundle.preprocess(), open);
         rest = &rest[read..];
         let results = classifier.classify(batch)?;
         for result in &results {
@@ -126,7 +128,7 @@ struct Classifier<E> {
     labels: Array2<f32>,
     info: ModelInfo,
     kind: ScoreKind,
-    view: View,
+    fit: Fit,
 }
 
 type Read<'a> = (&'a Path, Result<Picture, String>);
@@ -140,7 +142,8 @@ impl<E: ImageEncoder> Classifier<E> {
     /// Encodes the pictures that could be read; the order stays.
     fn classify<'a>(&mut self, batch: Vec<Read<'a>>) -> Result<Vec<Classified<'a>>> {
         let good = batch.iter().filter_map(|(_, read)| read.as_ref().ok());
-        let pictures: Vec<_> = good.map(|picture| (picture, self.view)).collect();
+        let view = View { region: None, fit: Some(self.fit) };
+        let pictures: Vec<_> = good.map(|picture| (picture, view)).collect();
         let mut embeddings = self.encoder.encode(&pictures)?.into_iter();
         let mut results = Vec::with_capacity(batch.len());
         for (path, read) in &batch {
@@ -234,7 +237,8 @@ fn json(out: &mut impl Write, args: &Args, result: &Classified<'_>) -> Result<()
     Ok(writeln!(out)?)
 }
 
-/// The picture's name, then its labels, most probable first. Errors go to stderr.
+/// The picture's name, its labels, most probable first, and the reference's line. Errors go to
+/// stderr.
 fn table(out: &mut impl Write, args: &Args, result: &Classified<'_>) -> Result<()> {
     const WIDTH: f32 = 20.0;
     let path = result.path.display();
@@ -250,7 +254,8 @@ fn table(out: &mut impl Write, args: &Args, result: &Classified<'_>) -> Result<(
         let percent = score.probability * 100.0;
         writeln!(out, "  {percent:5.1} %  {bar:<20}  {prompt}")?;
     }
-    Ok(())
+    let probabilities: Vec<f32> = scores.iter().map(|score| score.probability).collect();
+    Ok(writeln!(out, "{}", reference::line(&probabilities))?)
 }
 
 #[cfg(test)]

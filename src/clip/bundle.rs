@@ -82,6 +82,11 @@ impl Bundle {
         Ok(Self { name, place, settings, preprocess, digest })
     }
 
+    /// Whether "mini" is part of the program.
+    pub fn built_in() -> bool {
+        place::built_in()
+    }
+
     /// As payloads and errors show it: the name, or the last part of the path.
     pub fn name(&self) -> &str {
         &self.name

@@ -56,14 +56,23 @@ pub fn is_below(path: &str) -> bool {
 }
 
 /// The digest of everything that `reader` gives, in hex.
-pub fn digest(mut reader: impl io::Read) -> io::Result<String> {
+pub fn digest(reader: impl io::Read) -> io::Result<String> {
     let mut hash = Sha256::new();
+    update(&mut hash, reader)?;
+    Ok(hex(&hash.finalize()))
+}
+
+/// Adds everything that `reader` gives to `hash`; how many bytes that was.
+pub fn update(hash: &mut Sha256, mut reader: impl io::Read) -> io::Result<u64> {
     let mut block = vec![0; 1 << 20];
+    let mut length = 0;
     loop {
-        match reader.read(&mut block)? {
-            0 => return Ok(hex(&hash.finalize())),
-            read => hash.update(&block[..read]),
+        let read = reader.read(&mut block)?;
+        if read == 0 {
+            return Ok(length);
         }
+        hash.update(&block[..read]);
+        length += read as u64;
     }
 }
 

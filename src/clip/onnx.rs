@@ -6,6 +6,7 @@
 //! [`signature`].
 
 mod image;
+mod input;
 mod signature;
 mod text;
 
@@ -152,6 +153,7 @@ fn ports(outlets: &[Outlet]) -> Vec<Port> {
         kind: match outlet.dtype().tensor_type() {
             Some(TensorElementType::Float32) => Kind::Float32,
             Some(TensorElementType::Float16) => Kind::Float16,
+            Some(TensorElementType::Uint8) => Kind::Uint8,
             Some(TensorElementType::Int32) => Kind::Int32,
             Some(TensorElementType::Int64) => Kind::Int64,
             _ => Kind::Other,

@@ -16,6 +16,7 @@ mod resample;
 
 use fast_image_resize::images::{CroppedImage, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg};
+use half::f16;
 
 use crate::model::{Fit, Picture, View};
 use geometry::{Placement, Rounding, region_of};
@@ -93,24 +94,49 @@ pub enum PreprocessError {
     Resize(String),
 }
 
-/// Preprocesses pictures for one model, reusing its buffers.
-pub struct Preprocessor {
-    spec: PreprocessSpec,
-    resampler: Resampler,
-    normalised: Normalised,
+/// What a model takes as a value of a channel.
+pub trait Level: Copy + Default + std::fmt::Debug + Send + 'static {
+    /// From the level of the pixel, 0 to 255, and the same normalised.
+    fn of(level: u8, normalised: f32) -> Self;
 }
 
-impl Preprocessor {
+impl Level for f32 {
+    fn of(_level: u8, normalised: f32) -> Self {
+        normalised
+    }
+}
+
+impl Level for f16 {
+    fn of(_level: u8, normalised: f32) -> Self {
+        Self::from_f32(normalised)
+    }
+}
+
+/// For models that normalise by themselves.
+impl Level for u8 {
+    fn of(level: u8, _normalised: f32) -> Self {
+        level
+    }
+}
+
+/// Preprocesses pictures for one model, reusing its buffers.
+pub struct Preprocessor<T = f32> {
+    spec: PreprocessSpec,
+    resampler: Resampler,
+    levels: Levels<T>,
+}
+
+impl<T: Level> Preprocessor<T> {
     pub fn new(spec: PreprocessSpec) -> Self {
-        let normalised = Normalised::new(&spec);
-        Self { spec, resampler: Resampler::default(), normalised }
+        let levels = Levels::new(&spec);
+        Self { spec, resampler: Resampler::default(), levels }
     }
 
     pub fn spec(&self) -> &PreprocessSpec {
         &self.spec
     }
 
-    /// Writes `picture`, seen through `view`, to `out`: shape `[3, size, size]`, normalised.
+    /// Writes `picture`, seen through `view`, to `out`: shape `[3, size, size]`.
     ///
     /// # Errors
     /// For a picture without pixels or with the wrong number of bytes, and an `out` of the
@@ -119,7 +145,7 @@ impl Preprocessor {
         &mut self,
         picture: &Picture,
         view: View,
-        out: &mut [f32],
+        out: &mut [T],
     ) -> Result<(), PreprocessError> {
         check(picture, out.len(), self.spec.len())?;
         let region = region_of(picture.width, picture.height, view.region);
@@ -135,24 +161,28 @@ impl Preprocessor {
         let cut = CroppedImage::new(&source, region.left, region.top, region.width, region.height)
             .map_err(resize_error)?;
         let patch = self.resampler.run(&cut, self.spec.filter.algorithm(), &place)?;
-        self.normalised.place(&self.spec, &place, patch, out);
+        self.levels.place(&self.spec, &place, patch, out);
         Ok(())
     }
 }
 
-/// `tables[channel][value]` is the normalised value: 768 divisions instead of one a pixel.
-struct Normalised([[f32; 256]; 3]);
+/// `tables[channel][level]` is the model's value: 768 divisions instead of one a pixel.
+struct Levels<T>([[T; 256]; 3]);
 
-impl Normalised {
+impl<T: Level> Levels<T> {
     fn new(spec: &PreprocessSpec) -> Self {
         Self(std::array::from_fn(|channel| {
             let (mean, std) = (spec.mean[channel], spec.std[channel]);
-            std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std)
+            let mut table = [T::default(); 256];
+            for (level, value) in (0..=u8::MAX).zip(&mut table) {
+                *value = T::of(level, (f32::from(level) / 255.0 - mean) / std);
+            }
+            table
         }))
     }
 
     /// Writes the resized `patch` (RGB) to `out`, with the fill colour around it.
-    fn place(&self, spec: &PreprocessSpec, place: &Placement, patch: &[u8], out: &mut [f32]) {
+    fn place(&self, spec: &PreprocessSpec, place: &Placement, patch: &[u8], out: &mut [T]) {
         let size = spec.size as usize;
         let (left, top) = (place.across.offset as usize, place.down.offset as usize);
         let (columns, lines) = (place.across.pixels as usize, place.down.pixels as usize);

@@ -60,19 +60,17 @@ pub fn run(args: &Args) -> Result<Outcome> {
 
 fn lines(args: &Args) -> Vec<Line> {
     let installed = store::installed(args.folder.path());
-    let mini = Bundle::open("mini", args.folder.path()).ok();
-    let embedded = mini.filter(|_| !installed.iter().any(|bundle| bundle.name == "mini"));
-    let mut lines: Vec<Line> = embedded
-        .map(|bundle| Line {
+    let mut lines = Vec::new();
+    if Bundle::built_in() && !installed.iter().any(|bundle| bundle.name == "mini") {
+        lines.push(Line {
             bundle: "mini".to_owned(),
             name: None,
             here: true,
-            folder: Some(bundle.place()),
+            folder: Some("in the program".to_owned()),
             bytes: 0,
             speed: None,
-        })
-        .into_iter()
-        .collect();
+        });
+    }
     lines.extend(installed.iter().map(here));
     let missing = RELEASED
         .iter()

@@ -13,7 +13,7 @@ use super::{
     BundleError, CONFIG, IMAGE_MODEL, ModelFile, PREPROCESS, TEXT_MODEL, TOKENIZER,
     TOKENIZER_CONFIG,
 };
-use crate::clip::{catalogue, store};
+use crate::clip::{catalogue, checksums, store};
 
 #[derive(Debug, Clone)]
 pub(super) enum Place {
@@ -75,13 +75,13 @@ impl Place {
                     bytes.len() as u64
                 }
                 Self::Folder(folder) => File::open(path(folder, file))
-                    .and_then(|opened| hash_file(opened, &mut hash))
+                    .and_then(|opened| checksums::update(&mut hash, opened))
                     .map_err(|error| unreadable(bundle, file, error))?,
             };
             // The length keeps bytes from moving between neighbouring files unnoticed.
             hash.update(length.to_le_bytes());
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(checksums::hex(&hash.finalize()))
     }
 }
 
@@ -104,19 +104,6 @@ fn path(folder: &Path, file: &str) -> PathBuf {
     let models = stem.into_iter().flat_map(|stem| variants.map(|v| format!("{stem}{v}.onnx")));
     let theirs = models.chain(single.map(str::to_owned)).map(|name| folder.join(name));
     theirs.into_iter().find(|path| path.exists()).unwrap_or(ours)
-}
-
-fn hash_file(mut file: File, hash: &mut Sha256) -> io::Result<u64> {
-    let mut block = vec![0; 1 << 20];
-    let mut length = 0;
-    loop {
-        let read = file.read(&mut block)?;
-        if read == 0 {
-            return Ok(length);
-        }
-        hash.update(&block[..read]);
-        length += read as u64;
-    }
 }
 
 fn missing(bundle: &str, file: &str) -> BundleError {
@@ -153,14 +140,17 @@ pub(super) fn find(name: &str, model_dir: Option<&Path>) -> Result<(String, Plac
         folders.iter().map(|folder| folder.join(name)).find(|path| is_name && path.is_dir());
     match found {
         Some(path) => Ok((name.to_owned(), Place::Folder(path))),
-        None if name == "mini" && embedded(CONFIG).is_some() => {
-            Ok((name.to_owned(), Place::Embedded))
-        }
+        None if name == "mini" && built_in() => Ok((name.to_owned(), Place::Embedded)),
         None => Err(BundleError::NotFound {
             name: name.to_owned(),
             looked: folders.iter().map(|folder| folder.display().to_string()).collect(),
         }),
     }
+}
+
+/// Whether "mini" is part of this program.
+pub(super) fn built_in() -> bool {
+    embedded(CONFIG).is_some()
 }
 
 #[cfg(feature = "embedded-bundle")]

@@ -5,13 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use half::f16;
-use ort::session::{Session, SessionInputValue};
-use ort::value::TensorRef;
+use ort::session::Session;
 
+use super::input::{Input, input};
 use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, provider, signature};
 use crate::clip::bundle::Bundle;
-use crate::clip::preprocess::Preprocessor;
 use crate::clip::{EncodeError, ImageEncoder};
 use crate::config::Device;
 use crate::model::{Embedding, Picture, View};
@@ -20,15 +18,11 @@ use crate::model::{Embedding, Picture, View};
 pub struct OnnxImageEncoder {
     session: Session,
     output: String,
-    preprocessor: Preprocessor,
     provider: &'static str,
     max_batch: usize,
     /// The batch that the model insists on.
     fixed_batch: Option<usize>,
-    /// Shape `[rows, 3, size, size]`, reused.
-    input: Vec<f32>,
-    /// The same in 16 bits, for models that want it so.
-    narrow: Option<Vec<f16>>,
+    input: Box<dyn Input>,
     batches: u64,
 }
 
@@ -52,12 +46,10 @@ impl OnnxImageEncoder {
         Ok(Self {
             session,
             output: found.output,
-            preprocessor: Preprocessor::new(bundle.preprocess().clone()),
             provider,
             max_batch: found.fixed_batch.unwrap_or(max_batch.max(1)),
             fixed_batch: found.fixed_batch,
-            input: Vec::new(),
-            narrow: found.half.then(Vec::new),
+            input: input(found.input, bundle.preprocess()),
             batches: 0,
         })
     }
@@ -67,7 +59,7 @@ impl OnnxImageEncoder {
         self.provider
     }
 
-    /// Runs one batch of `size` grey pictures (at most the largest that is allowed), so that
+    /// Runs one batch of `size` pictures (at most the largest that is allowed), so that
     /// what the runtime sets up at first use is there before frames come. Returns how many
     /// pictures were run, and how long it took.
     ///
@@ -75,8 +67,7 @@ impl OnnxImageEncoder {
     /// When the model fails or gives values that are not finite.
     pub fn warm_up(&mut self, size: usize) -> Result<(usize, Duration), EncodeError> {
         let rows = self.rows(size.clamp(1, self.max_batch));
-        self.input.clear();
-        self.input.resize(rows * self.preprocessor.spec().len(), 0.0);
+        self.input.resize(rows);
         let start = Instant::now();
         self.run(rows, rows)?;
         Ok((rows, start.elapsed()))
@@ -93,15 +84,12 @@ impl OnnxImageEncoder {
     ) -> Result<Vec<Embedding>, EncodeError> {
         let wanted = pictures.len();
         let rows = self.rows(wanted);
-        let length = self.preprocessor.spec().len();
-        self.input.resize(rows * length, 0.0);
+        self.input.resize(rows);
         for (index, (picture, view)) in pictures.iter().enumerate() {
-            let out = &mut self.input[index * length..][..length];
-            self.preprocessor.run(picture, *view, out).map_err(|error| {
+            self.input.put(index, picture, *view).map_err(|error| {
                 EncodeError(format!("picture {} of {wanted} in the batch: {error}", index + 1))
             })?;
         }
-        self.input[wanted * length..].fill(0.0);
         self.run(rows, wanted)
     }
 
@@ -109,19 +97,8 @@ impl OnnxImageEncoder {
     fn run(&mut self, rows: usize, wanted: usize) -> Result<Vec<Embedding>, EncodeError> {
         self.batches += 1;
         let batch = format!("image batch {} ({wanted} pictures)", self.batches);
-        let size = self.preprocessor.spec().size as usize;
         let fault = |error: ort::Error| EncodeError(format!("{batch}: {error}"));
-        let shape = [rows, 3, size, size];
-        let input: SessionInputValue<'_> = match &mut self.narrow {
-            None => {
-                TensorRef::from_array_view((shape, self.input.as_slice())).map_err(fault)?.into()
-            }
-            Some(narrow) => {
-                narrow.clear();
-                narrow.extend(self.input.iter().map(|value| f16::from_f32(*value)));
-                TensorRef::from_array_view((shape, narrow.as_slice())).map_err(fault)?.into()
-            }
-        };
+        let input = self.input.tensor().map_err(fault)?;
         let outputs = self.session.run([input]).map_err(fault)?;
         embeddings(&outputs, &self.output, (rows, wanted), &batch)
     }

@@ -7,6 +7,7 @@
 pub(super) enum Kind {
     Float32,
     Float16,
+    Uint8,
     Int32,
     Int64,
     Other,
@@ -32,8 +33,8 @@ pub(super) struct Expected {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ImagePorts {
     pub(super) output: String,
-    /// Pictures go in as 16-bit floats.
-    pub(super) half: bool,
+    /// What pictures go in as: floats of 32 or 16 bits, normalised, or bytes, as pixels are.
+    pub(super) input: Kind,
     /// A model exported for one batch size takes no other.
     pub(super) fixed_batch: Option<usize>,
 }
@@ -70,7 +71,9 @@ pub(super) fn image_ports(
             list(inputs)
         ));
     };
-    float(input)?;
+    if input.kind != Kind::Uint8 {
+        float(input).map_err(|error| format!("{error}, or uint8 for pixels as they are"))?;
+    }
     let size = i64::from(expected.size);
     let fits = |dim: i64, wanted: i64| dim < 1 || dim == wanted;
     let &[batch, channels, height, width] = input.shape.as_slice() else {
@@ -90,7 +93,7 @@ pub(super) fn image_ports(
     }
     Ok(ImagePorts {
         output: embedding(outputs, expected)?,
-        half: input.kind == Kind::Float16,
+        input: input.kind,
         fixed_batch: free(batch),
     })
 }
@@ -185,6 +188,7 @@ fn describe(port: &Port) -> String {
     let kind = match port.kind {
         Kind::Float32 => "float32",
         Kind::Float16 => "float16",
+        Kind::Uint8 => "uint8",
         Kind::Int32 => "int32",
         Kind::Int64 => "int64",
         Kind::Other => "of another type",
@@ -223,10 +227,15 @@ mod tests {
         let ports = image_ports(&pictures(&[-1, 3, 224, 224]), &embeddings(), expected(Some(384)));
         assert_eq!(
             ports,
-            Ok(ImagePorts { output: "embedding".into(), half: false, fixed_batch: None })
+            Ok(ImagePorts { output: "embedding".into(), input: Kind::Float32, fixed_batch: None })
         );
         let fixed = image_ports(&pictures(&[1, 3, -1, -1]), &embeddings(), expected(None));
         assert_eq!(fixed.unwrap().fixed_batch, Some(1));
+        for kind in [Kind::Float16, Kind::Uint8] {
+            let input = [port("image", kind, &[-1, 3, 224, 224])];
+            let ports = image_ports(&input, &embeddings(), expected(None)).unwrap();
+            assert_eq!(ports.input, kind);
+        }
     }
 
     #[test]
@@ -256,10 +265,8 @@ mod tests {
         image_refused(&pictures(&[-1, 3, 336, 336]), &embeddings(), "size 224");
         image_refused(&pictures(&[-1, 3]), &embeddings(), "[batch, 3, height, width]");
         image_refused(&[], &embeddings(), "0 inputs");
-        let half = [port("image", Kind::Float16, &[-1, 3, 224, 224])];
-        assert!(image_ports(&half, &embeddings(), expected(None)).unwrap().half);
-        let bytes = [port("image", Kind::Other, &[-1, 3, 224, 224])];
-        image_refused(&bytes, &embeddings(), "16- or 32-bit float is needed");
+        let other = [port("image", Kind::Other, &[-1, 3, 224, 224])];
+        image_refused(&other, &embeddings(), "16- or 32-bit float is needed, or uint8");
         let wide = [port("e", Kind::Float32, &[-1, 512])];
         image_refused(&pictures(&[-1, 3, 224, 224]), &wide, "embed_dim in config.json is 384");
     }
