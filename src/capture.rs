@@ -7,6 +7,7 @@
 
 pub mod gstreamer;
 pub mod sampler;
+pub mod selector;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,13 +18,17 @@ use self::sampler::Sampler;
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::mailbox::{Put, Sender};
-use crate::model::{CameraChange, CameraId, CameraState, Captured, Frame, Picture, View};
-use crate::status::CameraStatus;
+use crate::model::{
+    CameraChange, CameraId, CameraState, Captured, DecodeStrategy, Every, Frame, Picture, View,
+};
+use crate::status::{CameraStatus, Effort};
 use crate::stop::Stop;
 use crate::watch::Observation;
 
 /// How long one pull waits: the longest a stop request goes unnoticed.
 const PULL: Duration = Duration::from_millis(250);
+/// How often a camera says what it takes.
+const TELL: Duration = Duration::from_secs(1);
 /// A life this long was a good one: the back-off starts over.
 const STABLE: Duration = Duration::from_secs(60);
 
@@ -53,9 +58,12 @@ pub enum Pulled {
 
 /// An open source of frames.
 pub trait Source {
-    /// Waits at most `timeout` for the next decoded frame, and asks `sampler` whether it is due
-    /// before any more work goes into it.
+    /// Waits at most `timeout` for the next frame, and asks `sampler` whether it is due before any
+    /// more work goes into it than needed.
     fn pull(&mut self, timeout: Duration, sampler: &mut Sampler) -> Result<Pulled, CaptureError>;
+
+    /// How much is decoded, and the time between key frames, as far as that is known.
+    fn strategy(&self) -> (Option<DecodeStrategy>, Option<Duration>);
 }
 
 /// Opens a source, again and again.
@@ -73,8 +81,7 @@ pub trait Open: Send {
 pub struct Capture {
     pub camera: CameraId,
     pub view: View,
-    /// Sampling interval.
-    pub every: Duration,
+    pub every: Every,
     pub connect_timeout: Duration,
     pub stall_timeout: Duration,
     pub opener: Box<dyn Open>,
@@ -99,14 +106,17 @@ struct Reel {
     running: bool,
     /// When the newest frame came.
     newest: Instant,
+    /// When it was told what all this takes.
+    told: Instant,
     /// The time between the newest frame and the one before.
     gap: Duration,
 }
 
 impl Reel {
-    fn new(every: Duration) -> Self {
+    fn new(every: Every) -> Self {
         let sampler = Sampler::new(every);
-        Self { sampler, running: false, newest: Instant::now(), gap: Duration::ZERO }
+        let now = Instant::now();
+        Self { sampler, running: false, newest: now, told: now, gap: Duration::ZERO }
     }
 
     fn frame_came(&mut self) {
@@ -117,7 +127,7 @@ impl Reel {
 
     /// What is left of the last frame's time: a file ends when its last frame is shown.
     fn rest(&self) -> Duration {
-        self.gap.min(self.sampler.every()).saturating_sub(self.newest.elapsed())
+        self.sampler.shown(self.gap).saturating_sub(self.newest.elapsed())
     }
 }
 
@@ -166,21 +176,28 @@ fn run_once(capture: &Capture, stop: &Stop, reel: &mut Reel) -> Life {
         Ok(source) => source,
         Err(error) => return Life::Failed(error),
     };
-    reel.newest = Instant::now();
+    let opened = Instant::now();
+    reel.newest = opened;
     while !stop.requested() {
         let pulled = match source.pull(PULL, &mut reel.sampler) {
             Ok(pulled) => pulled,
             Err(error) => return Life::Failed(error),
         };
+        let silence = if reel.running { reel.newest.elapsed() } else { opened.elapsed() };
+        let waiting = pulled == Pulled::Nothing || !reel.running && pulled == Pulled::Skipped;
+        if let Some(error) = overdue(capture, reel.running, silence).filter(|_| waiting) {
+            return Life::Failed(error);
+        }
         if pulled == Pulled::Nothing {
-            if let Some(error) = overdue(capture, reel.running, reel.newest.elapsed()) {
-                return Life::Failed(error);
-            }
             continue;
         }
         reel.frame_came();
         capture.status.frame_received();
-        if !reel.running {
+        if reel.told.elapsed() >= TELL {
+            reel.told = Instant::now();
+            capture.tell_effort(source.as_ref());
+        }
+        if !reel.running && matches!(pulled, Pulled::Frame(..)) {
             reel.running = true;
             tracing::info!(source = capture.opener.describe(), "frames are flowing");
             capture.tell(CameraState::Running, String::new(), 0);
@@ -205,6 +222,14 @@ fn overdue(capture: &Capture, running: bool, silence: Duration) -> Option<Captur
 }
 
 impl Capture {
+    /// What this thread takes, which decodes by itself.
+    fn tell_effort(&self, source: &dyn Source) {
+        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let cpu = Duration::try_from(cpu).unwrap_or_default();
+        let (strategy, key_interval) = source.strategy();
+        self.status.tell_effort(Effort { strategy, key_interval, cpu });
+    }
+
     fn put(&self, picture: Picture, captured: Captured) -> Put {
         self.status.frame_sampled();
         let frame = Frame { camera: self.camera.clone(), captured, view: self.view, picture };

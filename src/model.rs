@@ -109,6 +109,46 @@ pub struct Captured {
     pub time: WallTime,
 }
 
+/// Which frames of a camera are analysed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Every {
+    /// One per interval.
+    Interval(Duration),
+    /// The ones that the encoder made to stand alone; nothing else is decoded.
+    KeyFrames,
+}
+
+impl Every {
+    /// How long it may be from one analysed frame to the next while all is well.
+    pub fn longest(self) -> Duration {
+        match self {
+            Self::Interval(every) => every,
+            // Cameras have a key frame every second or two; the thriftiest, every ten.
+            Self::KeyFrames => Duration::from_secs(10),
+        }
+    }
+}
+
+/// How much of a stream is decoded to get the frames that are analysed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecodeStrategy {
+    KeyFrames,
+    /// Groups of frames up to the one that is due.
+    Partial,
+    All,
+}
+
+impl DecodeStrategy {
+    /// As people see it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::KeyFrames => "keyframes",
+            Self::Partial => "partial",
+            Self::All => "all",
+        }
+    }
+}
+
 /// A part of the picture, in fractions of its width and height, from the top left corner.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Region {

@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use self::outbox::{Next, Outbox};
+use self::payload::Load;
 use self::topics::Topics;
 use crate::model::{CameraChange, CameraId, Event, EventKind, LabelKey, NodeId};
 use crate::status::Status;
@@ -112,10 +113,11 @@ pub async fn run(publisher: Publisher) -> usize {
     desk.close(&mut events, Instant::now() + grace).await
 }
 
-/// A camera's last change, and its count when its status was last published.
+/// A camera's last change, and its counts when its status was last published.
 struct CameraDesk {
     change: CameraChange,
     analysed: u64,
+    cpu: Duration,
     since: Instant,
 }
 
@@ -176,8 +178,9 @@ impl Desk {
         }
         let available = payload::availability(change.available());
         self.outbox.retain(self.topics.camera_available(&camera), available);
-        let analysed = self.status.camera(&camera).counts().analysed;
-        let desk = CameraDesk { change, analysed, since: Instant::now() };
+        let status = self.status.camera(&camera);
+        let (analysed, cpu) = (status.counts().analysed, status.effort().cpu);
+        let desk = CameraDesk { change, analysed, cpu, since: Instant::now() };
         self.cameras.insert(camera.clone(), desk);
         self.publish_status(&camera);
     }
@@ -191,15 +194,19 @@ impl Desk {
 
     fn publish_status(&mut self, camera: &CameraId) {
         let Some(desk) = self.cameras.get_mut(camera) else { return };
-        let counts = self.status.camera(camera).counts();
+        let status = self.status.camera(camera);
+        let (counts, effort) = (status.counts(), status.effort());
         let seconds = desk.since.elapsed().as_secs_f64();
-        let fps = if seconds < 1.0 {
-            0.0
-        } else {
-            counts.analysed.saturating_sub(desk.analysed) as f64 / seconds
+        // Too short a time says nothing.
+        let rate = |amount: f64| if seconds < 1.0 { 0.0 } else { amount / seconds };
+        let load = Load {
+            fps: rate(counts.analysed.saturating_sub(desk.analysed) as f64),
+            dropped: counts.replaced,
+            cpu: rate(effort.cpu.saturating_sub(desk.cpu).as_secs_f64()),
+            effort,
         };
-        let payload = payload::status(&desk.change, fps, counts.replaced);
-        (desk.analysed, desk.since) = (counts.analysed, Instant::now());
+        let payload = payload::status(&desk.change, &load);
+        (desk.analysed, desk.cpu, desk.since) = (counts.analysed, effort.cpu, Instant::now());
         self.outbox.retain(self.topics.camera_status(camera), payload);
     }
 

@@ -1,13 +1,14 @@
 //! Counters that every stage writes and the publisher, the watchdog and the log read.
 //!
-//! Atomics only: writing never waits, and no reader sees more than numbers. What a number means
-//! is decided where it is read.
+//! Atomics, and locks that are held for one copy: writing never waits for work, and no reader sees
+//! more than numbers. What a number means is decided where it is read.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::model::CameraId;
+use crate::model::{CameraId, DecodeStrategy};
 
 /// One camera's frames, from decoder to score.
 #[derive(Debug, Default)]
@@ -17,12 +18,24 @@ pub struct CameraStatus {
     replaced: AtomicU64,
     analysed: AtomicU64,
     failed: AtomicU64,
+    effort: Mutex<Effort>,
+}
+
+/// What a camera's decoding takes.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Effort {
+    /// `None` while it is not known, and for sources that are not coded.
+    pub strategy: Option<DecodeStrategy>,
+    /// The longest time between key frames lately.
+    pub key_interval: Option<Duration>,
+    /// What the capture thread has taken of a processor, decoding included.
+    pub cpu: Duration,
 }
 
 /// The numbers of a [`CameraStatus`] at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CameraCounts {
-    /// Decoded frames that reached us.
+    /// Frames that reached us, decoded or not.
     pub received: u64,
     /// Frames that were due for analysis.
     pub sampled: u64,
@@ -53,6 +66,15 @@ impl CameraStatus {
 
     pub fn frame_failed(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Told by the capture thread about itself.
+    pub fn tell_effort(&self, effort: Effort) {
+        *self.effort.lock().unwrap_or_else(PoisonError::into_inner) = effort;
+    }
+
+    pub fn effort(&self) -> Effort {
+        *self.effort.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn counts(&self) -> CameraCounts {

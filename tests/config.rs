@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use seewhen::config::{self, CameraSource, File, Loaded, Problems, Surroundings};
+use seewhen::model::Every;
 
 const CONFIGS: &str = "tests/data/configs";
 
@@ -96,7 +98,11 @@ fn later_files_change_entries_by_id() {
     let cameras: Vec<String> =
         config.cameras.iter().map(|camera| format!("{} {}", camera.id, camera.source)).collect();
     assert_eq!(cameras, ["porch test:ball", "yard test:", "drive test:smpte"]);
-    assert_eq!(config.cameras[0].every.as_millis(), 250, "the first file's, not changed");
+    assert_eq!(
+        config.cameras[0].every,
+        Every::Interval(Duration::from_millis(250)),
+        "the first file's, not changed"
+    );
     assert_eq!(config.watches.len(), 1);
     let labels: Vec<(&str, Option<f32>)> = config.watches[0]
         .labels

@@ -1,8 +1,12 @@
 //! Frames from GStreamer: RTSP, HTTP, files, V4L2 devices and the test picture.
 //!
-//! The only file that knows GStreamer. Its threads never run our code: the capture thread pulls
-//! decoded frames in the decoder's own format from an appsink and polls the bus; only frames
-//! that are due are converted to RGB. Dropping the source ends the pipeline.
+//! With the files below it, the only ones that know GStreamer. Its threads never run our code: the
+//! capture thread pulls coded frames from an appsink, polls the bus, and decodes what [`Selector`]
+//! asks for; only frames that are due are converted to RGB. Dropping the source ends the pipeline.
+
+mod convert;
+mod decoder;
+mod source;
 
 use std::time::Duration;
 
@@ -11,11 +15,17 @@ use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 use gstreamer_video as video;
 
+use self::convert::Converter;
+use self::decoder::Decoder;
 use super::sampler::Sampler;
+use super::selector::{Selector, Unit, Verdict};
 use super::{CaptureError, Open, Pulled, Source};
 use crate::clock::Clock;
-use crate::config::{CameraSource, Secret};
-use crate::model::{Captured, Moment, Picture, WallTime};
+use crate::config::CameraSource;
+use crate::model::{Captured, DecodeStrategy, Every, Moment, WallTime};
+
+/// A camera that is this far behind its own time skips to the next key frame.
+const LATE: Duration = Duration::from_millis(500);
 
 /// At which pace a source is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +40,7 @@ pub enum Pace {
 #[derive(Debug, Clone)]
 pub struct Opener {
     pub source: CameraSource,
+    pub every: Every,
     pub repeat: bool,
     pub pace: Pace,
     pub clock: Clock,
@@ -63,30 +74,34 @@ struct Pipeline {
     pipeline: gst::Pipeline,
     sink: AppSink,
     bus: gst::Bus,
+    selector: Selector,
+    decoder: Option<Decoder>,
     converter: Option<Converter>,
+    lateness: Lateness,
     pace: Pace,
     clock: Clock,
+    /// The stream has ended and the decoder has been emptied.
+    ended: bool,
 }
 
 impl Pipeline {
     fn open(opener: &Opener) -> Result<Self, CaptureError> {
-        let pipeline = build(&opener.source)?;
-        let sink = pipeline
-            .by_name("frames")
-            .and_then(|element| element.downcast::<AppSink>().ok())
-            .ok_or_else(|| CaptureError::Source("the pipeline has no appsink".to_owned()))?;
-        let live = opener.pace == Pace::Live;
-        // Drop old when full: a frame is worth most when it is new. Counted as "received" less
-        // "sampled" further on; this place only fills while one frame is being converted.
-        sink.set_max_buffers(1);
-        sink.set_drop(live);
-        // Files have no clock of their own: the sink's keeps them at real time.
-        sink.set_sync(live && matches!(opener.source, CameraSource::File(_)));
+        let (pipeline, sink) = source::build(&opener.source, opener.pace)?;
         let bus = pipeline
             .bus()
             .ok_or_else(|| CaptureError::Source("the pipeline has no bus".to_owned()))?;
-        let source =
-            Self { pipeline, sink, bus, converter: None, pace: opener.pace, clock: opener.clock };
+        let source = Self {
+            pipeline,
+            sink,
+            bus,
+            selector: Selector::new(opener.every),
+            decoder: None,
+            converter: None,
+            lateness: Lateness::default(),
+            pace: opener.pace,
+            clock: opener.clock,
+            ended: false,
+        };
         source.start()?;
         Ok(source)
     }
@@ -94,43 +109,71 @@ impl Pipeline {
     fn start(&self) -> Result<(), CaptureError> {
         self.pipeline.set_state(gst::State::Playing).map(|_| ()).map_err(|error| {
             // The bus knows more than the state change.
-            self.trouble().unwrap_or_else(|| CaptureError::Source(error.to_string()))
+            trouble(&self.bus).unwrap_or_else(|| CaptureError::Source(error.to_string()))
         })
     }
 
-    /// The first error on the bus, if any.
-    fn trouble(&self) -> Option<CaptureError> {
-        let wanted = [gst::MessageType::Error, gst::MessageType::Element];
-        let mut missing = None;
-        while let Some(message) = self.bus.pop_filtered(&wanted) {
-            match message.view() {
-                gst::MessageView::Error(error) => {
-                    return Some(missing.unwrap_or_else(|| {
-                        CaptureError::Source(explain(&error.error(), error.debug().as_deref()))
-                    }));
-                }
-                gst::MessageView::Element(element) => {
-                    missing = missing.or_else(|| element.structure().and_then(missing_plugin));
-                }
-                _ => {}
-            }
-        }
-        missing
-    }
-
-    fn read(
+    /// A coded frame: decoded when a frame that is due needs it.
+    fn coded(
         &mut self,
         sample: &gst::Sample,
         sampler: &mut Sampler,
     ) -> Result<Pulled, CaptureError> {
-        let broken = |what: &str| CaptureError::Source(format!("a frame without {what}"));
-        let buffer = sample.buffer().ok_or_else(|| broken("data"))?;
-        let now = self.clock.captured();
-        let media = media_time(sample, buffer);
-        if !sampler.keep(media.unwrap_or(now.at.0)) {
+        let (buffer, caps) = parts(sample)?;
+        let unit = unit(sample, buffer, self.clock);
+        let late = self.pace == Pace::Live && self.lateness.see(unit.order, self.clock) > LATE;
+        let verdict = self.selector.judge(&unit, sampler.due(), late);
+        if verdict == Verdict::Skip {
+            sampler.pass(unit.time);
             return Ok(Pulled::Skipped);
         }
-        let caps = sample.caps().ok_or_else(|| broken("a format"))?;
+        let mut decoder = match self.decoder.take().filter(|decoder| decoder.takes(caps)) {
+            Some(decoder) => decoder,
+            None => Decoder::new(caps, self.pace)?,
+        };
+        decoder.push(sample)?;
+        if verdict == Verdict::DecodeLast {
+            decoder.drain(buffer.pts());
+        }
+        self.decoder = Some(decoder);
+        let alone = unit.key && verdict == Verdict::DecodeLast;
+        self.decoded(sampler, alone.then(|| self.selector.early()))
+    }
+
+    /// The first frame that is due of those that the decoder has ready; one that it decoded
+    /// `alone` may come that early.
+    fn decoded(
+        &mut self,
+        sampler: &mut Sampler,
+        alone: Option<Duration>,
+    ) -> Result<Pulled, CaptureError> {
+        while let Some(sample) = self.decoder.as_ref().and_then(Decoder::pull) {
+            let pulled = self.raw(&sample, sampler, alone)?;
+            if pulled != Pulled::Skipped {
+                return Ok(pulled);
+            }
+        }
+        Ok(Pulled::Skipped)
+    }
+
+    /// A frame in pixels: converted when it is due.
+    fn raw(
+        &mut self,
+        sample: &gst::Sample,
+        sampler: &mut Sampler,
+        alone: Option<Duration>,
+    ) -> Result<Pulled, CaptureError> {
+        let (buffer, caps) = parts(sample)?;
+        let now = self.clock.captured();
+        let media = media_time(sample, buffer.pts());
+        let time = media.unwrap_or(now.at.0);
+        let due = match alone {
+            Some(early) => sampler.keep_alone(time, early),
+            None => sampler.keep(time),
+        };
+        if !due {
+            return Ok(Pulled::Skipped);
+        }
         let info = video::VideoInfo::from_caps(caps).map_err(|_| broken("a known format"))?;
         if self.converter.as_ref().is_none_or(|converter| converter.from != info) {
             self.converter = Some(Converter::new(info)?);
@@ -145,18 +188,40 @@ impl Pipeline {
         };
         Ok(Pulled::Frame(picture, captured))
     }
+
+    /// At the end of the stream: what the decoder still holds.
+    fn last(&mut self, sampler: &mut Sampler) -> Result<Pulled, CaptureError> {
+        if !self.ended {
+            self.ended = true;
+            if let Some(decoder) = &self.decoder {
+                decoder.drain(None);
+            }
+        }
+        match self.decoded(sampler, None)? {
+            Pulled::Frame(picture, captured) => Ok(Pulled::Frame(picture, captured)),
+            _ => Err(CaptureError::End),
+        }
+    }
 }
 
 impl Source for Pipeline {
     fn pull(&mut self, timeout: Duration, sampler: &mut Sampler) -> Result<Pulled, CaptureError> {
         let timeout = gst::ClockTime::try_from(timeout).unwrap_or(gst::ClockTime::SECOND);
         if let Some(sample) = self.sink.try_pull_sample(timeout) {
-            return self.read(&sample, sampler);
+            let raw = sample.caps().and_then(|caps| caps.structure(0));
+            return match raw.is_some_and(|one| one.name() == "video/x-raw") {
+                true => self.raw(&sample, sampler, None),
+                false => self.coded(&sample, sampler),
+            };
         }
-        if let Some(error) = self.trouble() {
+        if let Some(error) = trouble(&self.bus) {
             return Err(error);
         }
-        if self.sink.is_eos() { Err(CaptureError::End) } else { Ok(Pulled::Nothing) }
+        if self.sink.is_eos() { self.last(sampler) } else { Ok(Pulled::Nothing) }
+    }
+
+    fn strategy(&self) -> (Option<DecodeStrategy>, Option<Duration>) {
+        (self.selector.strategy(), self.selector.key_interval())
     }
 }
 
@@ -168,128 +233,72 @@ impl Drop for Pipeline {
     }
 }
 
-/// From the decoder's format to RGB of the same size.
-struct Converter {
-    from: video::VideoInfo,
-    to: video::VideoInfo,
-    convert: video::VideoConverter,
+/// How far frames come behind their own time, against the best that was seen.
+#[derive(Debug, Default)]
+struct Lateness(Option<(Duration, Duration)>);
+
+impl Lateness {
+    /// How late a frame of media time `media` is that comes now.
+    fn see(&mut self, media: Duration, clock: Clock) -> Duration {
+        let now = clock.captured().at.0;
+        let (first_media, first_now) = *self.0.get_or_insert((media, now));
+        let due = (first_now + media).saturating_sub(first_media);
+        // Sooner than ever, or the stream's clock was set: measured from here.
+        if now < due || now - due > Duration::from_secs(10) {
+            self.0 = Some((media, now));
+            return Duration::ZERO;
+        }
+        now - due
+    }
 }
 
-impl Converter {
-    fn new(from: video::VideoInfo) -> Result<Self, CaptureError> {
-        let cannot = |why: String| {
-            let format = from.format();
-            CaptureError::Source(format!("cannot convert {format} frames to RGB: {why}"))
-        };
-        // Only the format may differ: a converter refuses to change pace or interlacing.
-        let to = video::VideoInfo::builder(video::VideoFormat::Rgb, from.width(), from.height())
-            .fps(from.fps())
-            .par(from.par())
-            .interlace_mode(from.interlace_mode())
-            .build()
-            .map_err(|error| cannot(error.to_string()))?;
-        let convert = video::VideoConverter::new(&from, &to, None)
-            .map_err(|error| cannot(error.to_string()))?;
-        Ok(Self { from, to, convert })
+/// The first error on the bus, if any.
+fn trouble(bus: &gst::Bus) -> Option<CaptureError> {
+    let wanted = [gst::MessageType::Error, gst::MessageType::Element];
+    let mut missing = None;
+    while let Some(message) = bus.pop_filtered(&wanted) {
+        match message.view() {
+            gst::MessageView::Error(error) => {
+                return Some(missing.unwrap_or_else(|| {
+                    CaptureError::Source(explain(&error.error(), error.debug().as_deref()))
+                }));
+            }
+            gst::MessageView::Element(element) => {
+                missing = missing.or_else(|| element.structure().and_then(missing_plugin));
+            }
+            _ => {}
+        }
     }
+    missing
+}
 
-    fn convert(&self, buffer: &gst::BufferRef) -> Result<Picture, CaptureError> {
-        let broken = |what: &str| CaptureError::Source(format!("a frame {what}"));
-        let from = video::VideoFrameRef::from_buffer_ref_readable(buffer, &self.from)
-            .map_err(|_| broken("that is smaller than its format says"))?;
-        let mut rgb =
-            gst::Buffer::with_size(self.to.size()).map_err(|_| broken("too large for memory"))?;
-        {
-            let rgb = rgb.get_mut().ok_or_else(|| broken("that is shared"))?;
-            let mut to = video::VideoFrameRef::from_buffer_ref_writable(rgb, &self.to)
-                .map_err(|_| broken("that cannot be written"))?;
-            self.convert.frame_ref(&from, &mut to);
-        }
-        let to = video::VideoFrameRef::from_buffer_ref_readable(&rgb, &self.to)
-            .map_err(|_| broken("that cannot be read"))?;
-        let stride = usize::try_from(self.to.stride()[0]).unwrap_or(0);
-        let row = self.to.width() as usize * 3;
-        let data = to.plane_data(0).map_err(|_| broken("without pixels"))?;
-        let mut pixels = Vec::with_capacity(row * self.to.height() as usize);
-        for line in data.chunks_exact(stride.max(1)).take(self.to.height() as usize) {
-            pixels.extend_from_slice(&line[..row]);
-        }
-        Ok(Picture { width: self.to.width(), height: self.to.height(), rgb: pixels })
+fn broken(what: &str) -> CaptureError {
+    CaptureError::Source(format!("a frame without {what}"))
+}
+
+fn parts(sample: &gst::Sample) -> Result<(&gst::BufferRef, &gst::CapsRef), CaptureError> {
+    let buffer = sample.buffer().ok_or_else(|| broken("data"))?;
+    Ok((buffer, sample.caps().ok_or_else(|| broken("a format"))?))
+}
+
+fn unit(sample: &gst::Sample, buffer: &gst::BufferRef, clock: Clock) -> Unit {
+    let flags = buffer.flags();
+    let at = |time: Option<gst::ClockTime>| media_time(sample, time);
+    let shown = at(buffer.pts()).or_else(|| at(buffer.dts()));
+    let time = shown.unwrap_or_else(|| clock.captured().at.0);
+    Unit {
+        time,
+        order: at(buffer.dts()).unwrap_or(time),
+        key: !flags.contains(gst::BufferFlags::DELTA_UNIT),
+        droppable: flags.contains(gst::BufferFlags::DROPPABLE),
     }
 }
 
 /// Where in the media a frame belongs: its time stamp less what the container puts before the
 /// start (edit lists, the delay of reordered frames).
-fn media_time(sample: &gst::Sample, buffer: &gst::BufferRef) -> Option<Duration> {
+fn media_time(sample: &gst::Sample, stamp: Option<gst::ClockTime>) -> Option<Duration> {
     let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
-    segment.to_stream_time(buffer.pts()?).map(Duration::from)
-}
-
-/// The pipeline of a source, with a sink named "frames". Values are set as properties, never
-/// pasted into the description: nothing in an address can become pipeline syntax, and no
-/// password can turn up in an error message.
-fn build(source: &CameraSource) -> Result<gst::Pipeline, CaptureError> {
-    const SINK: &str = "appsink name=frames caps=video/x-raw";
-    let head = match source {
-        CameraSource::Rtsp { .. } => {
-            // TCP: one lost UDP packet smears a picture until the next key frame.
-            "rtspsrc name=source protocols=tcp latency=200 \
-             ! application/x-rtp,media=video ! decodebin"
-        }
-        CameraSource::Http { .. } => "souphttpsrc name=source is-live=true ! decodebin",
-        CameraSource::File(_) => "filesrc name=source ! decodebin",
-        CameraSource::V4l2(_) => "v4l2src name=source ! decodebin",
-        CameraSource::Test(_) => {
-            "videotestsrc name=source is-live=true ! video/x-raw,width=640,height=480,framerate=25/1"
-        }
-    };
-    let failed = |error: gst::glib::Error| CaptureError::Source(explain(&error, None));
-    let pipeline = gst::parse::launch(&format!("{head} ! {SINK}"))
-        .map_err(failed)?
-        .downcast::<gst::Pipeline>()
-        .map_err(|_| CaptureError::Source("GStreamer made no pipeline".to_owned()))?;
-    if let Some(element) = pipeline.by_name("source") {
-        address(&element, source)?;
-    }
-    Ok(pipeline)
-}
-
-/// Points the source element at the camera.
-fn address(element: &gst::Element, source: &CameraSource) -> Result<(), CaptureError> {
-    let login = |user: &Option<String>, password: &Option<Secret>| {
-        element.set_property("user-id", user);
-        element.set_property("user-pw", password.as_ref().map(Secret::reveal));
-    };
-    match source {
-        CameraSource::Rtsp { url, user, password } | CameraSource::Http { url, user, password } => {
-            element.set_property("location", url);
-            login(user, password);
-        }
-        CameraSource::File(path) => {
-            if !path.is_file() {
-                return Err(CaptureError::Source(format!("no file at {}", path.display())));
-            }
-            element.set_property("location", path);
-        }
-        CameraSource::V4l2(path) => {
-            element.set_property("device", path.display().to_string());
-        }
-        CameraSource::Test(pattern) => {
-            if !pattern.is_empty() {
-                test_pattern(element, pattern)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn test_pattern(element: &gst::Element, pattern: &str) -> Result<(), CaptureError> {
-    let unknown = || CaptureError::Source(format!("test pattern {pattern:?} does not exist"));
-    let class = element.find_property("pattern").ok_or_else(unknown)?;
-    let class = gst::glib::EnumClass::with_type(class.value_type()).ok_or_else(unknown)?;
-    let value = class.to_value_by_nick(pattern).ok_or_else(unknown)?;
-    element.set_property_from_value("pattern", &value);
-    Ok(())
+    segment.to_stream_time(stamp?).map(Duration::from)
 }
 
 /// GStreamer's words, with the part of its debug text that tells more.

@@ -1,11 +1,14 @@
-//! Which frames are due. Pure: a frame's own time goes in, yes or no comes out.
+//! Which decoded frames are due. Pure: a frame's own time goes in, yes or no comes out.
 
 use std::time::Duration;
 
-/// Keeps one frame per interval: the one nearest to each point of a grid that starts at the
+use crate::model::Every;
+
+/// Keeps every frame that was decoded ([`Every::KeyFrames`]), or one frame per interval: the one nearest to each point of a grid that starts at the
 /// first frame.
 #[derive(Debug, Clone)]
 pub struct Sampler {
+    /// Zero keeps everything.
     every: Duration,
     next: Option<Duration>,
     last: Duration,
@@ -14,13 +17,23 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    pub fn new(every: Duration) -> Self {
+    pub fn new(every: Every) -> Self {
+        let every = match every {
+            Every::Interval(every) => every,
+            Every::KeyFrames => Duration::ZERO,
+        };
         Self { every, next: None, last: Duration::ZERO, gap: Duration::ZERO }
     }
 
-    /// The interval.
-    pub fn every(&self) -> Duration {
-        self.every
+    /// How long a frame that was just kept is shown at most, when `gap` is the time between
+    /// frames.
+    pub fn shown(&self, gap: Duration) -> Duration {
+        if self.every.is_zero() { gap } else { gap.min(self.every) }
+    }
+
+    /// From when on a frame is due; `None` before the first one.
+    pub fn due(&self) -> Option<Duration> {
+        self.next
     }
 
     /// The same media starts again, right behind its last frame: the grid goes on, so that the
@@ -31,13 +44,33 @@ impl Sampler {
         self.last = Duration::ZERO;
     }
 
+    /// A frame that is not decoded; nobody asks whether it is due.
+    pub fn pass(&mut self, time: Duration) {
+        if let Some(gap) = time.checked_sub(self.last) {
+            self.gap = gap;
+            self.last = time;
+        }
+    }
+
     /// Whether the frame with this time stamp is due: it has reached the grid point, or is
     /// nearer to it than the next frame will be. Without that a 2 fps camera with a little
     /// jitter, sampled every 500 ms, would lose frames.
     pub fn keep(&mut self, time: Duration) -> bool {
         self.gap = time.saturating_sub(self.last);
-        let early = (self.gap / 2).min(self.every / 4);
         self.last = time;
+        self.take(time, (self.gap / 2).min(self.every / 4))
+    }
+
+    /// The same for a frame whose followers are not decoded, and that may come `early`.
+    pub fn keep_alone(&mut self, time: Duration, early: Duration) -> bool {
+        self.pass(time);
+        self.take(time, early)
+    }
+
+    fn take(&mut self, time: Duration, early: Duration) -> bool {
+        if self.every.is_zero() {
+            return true;
+        }
         let Some(next) = self.next else {
             self.next = Some(time + self.every);
             return true;
@@ -59,7 +92,7 @@ mod tests {
     use super::*;
 
     fn kept(every: u64, times: &[u64]) -> Vec<u64> {
-        let mut sampler = Sampler::new(Duration::from_millis(every));
+        let mut sampler = Sampler::new(Every::Interval(Duration::from_millis(every)));
         times.iter().copied().filter(|t| sampler.keep(Duration::from_millis(*t))).collect()
     }
 
@@ -79,7 +112,7 @@ mod tests {
     #[test]
     fn a_file_that_starts_again_keeps_its_interval() {
         // 2 s of 25 fps every 700 ms: the grid goes on over the seam, at 2100 and 2800.
-        let mut sampler = Sampler::new(Duration::from_millis(700));
+        let mut sampler = Sampler::new(Every::Interval(Duration::from_millis(700)));
         let mut play = |_| {
             let kept = (0..50).map(|n| n * 40).filter(|t| sampler.keep(Duration::from_millis(*t)));
             let kept: Vec<u64> = kept.collect();
@@ -89,7 +122,7 @@ mod tests {
         let lives: Vec<_> = (0..3).map(&mut play).collect();
         assert_eq!(lives, [vec![0, 720, 1400], vec![120, 800, 1520], vec![200, 920, 1600]]);
         // As slow as the interval: every frame, in every life.
-        let mut sampler = Sampler::new(Duration::from_millis(500));
+        let mut sampler = Sampler::new(Every::Interval(Duration::from_millis(500)));
         for _ in 0..3 {
             assert!((0..20).all(|n| sampler.keep(Duration::from_millis(n * 500))));
             sampler.rewind();

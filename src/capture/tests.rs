@@ -30,6 +30,10 @@ impl Source for Scripted {
             Step::Fail(error) => Err(error),
         }
     }
+
+    fn strategy(&self) -> (Option<DecodeStrategy>, Option<Duration>) {
+        (None, None)
+    }
 }
 
 /// Opens one script per life; when there are none left the camera is stopped, so that the loop
@@ -69,7 +73,7 @@ fn capture(opener: Lives, frames: Sender, changes: mpsc::Sender<Observation>) ->
     Capture {
         camera: CameraId::try_new("c").unwrap(),
         view: View::default(),
-        every: Duration::ZERO,
+        every: Every::KeyFrames,
         connect_timeout: Duration::ZERO,
         stall_timeout: Duration::ZERO,
         opener: Box::new(opener),
@@ -109,7 +113,7 @@ fn a_camera_comes_back_after_every_kind_of_end() {
         vec![
             Err(refused),
             Ok(vec![Step::Nothing]),
-            Ok(vec![Step::Skip, Step::Nothing]),
+            Ok(vec![Step::Frame, Step::Nothing]),
             Ok(vec![Step::Frame, Step::Fail(CaptureError::End)]),
         ],
         None,

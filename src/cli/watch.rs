@@ -11,7 +11,8 @@ use crate::config::{self, Camera, CameraSource, LabelConfig, WatchConfig};
 use crate::daemon::live::{self, Flow, Live};
 use crate::daemon::model::Model;
 use crate::model::{
-    CameraId, CameraState, Event, EventKind, Fit, LabelId, Probability, View, WallTime, WatchId,
+    CameraId, CameraState, Event, EventKind, Every, Fit, LabelId, Probability, View, WallTime,
+    WatchId,
 };
 use crate::publish::payload;
 use crate::watch::{LabelRule, Notice, ScoreKind};
@@ -52,9 +53,9 @@ pub struct Args {
     /// How long no event starts after one has ended
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
     cooldown: Duration,
-    /// Analyse one frame per interval
-    #[arg(long, default_value = "250ms", value_parser = humantime::parse_duration)]
-    every: Duration,
+    /// Analyse one frame per interval, or "keyframes": those that the camera codes on their own
+    #[arg(long, default_value = "250ms", value_parser = every)]
+    every: Every,
     /// How a picture that is not square is made so [default: as the bundle was trained]
     #[arg(long, value_parser = parse_fit)]
     fit: Option<Fit>,
@@ -86,6 +87,16 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+fn every(text: &str) -> Result<Every, String> {
+    match text {
+        "keyframes" => Ok(Every::KeyFrames),
+        text => match humantime::parse_duration(text) {
+            Ok(every) if !every.is_zero() => Ok(Every::Interval(every)),
+            _ => Err("write an interval, such as 250ms, or keyframes".to_owned()),
+        },
+    }
+}
+
 fn probability(text: &str) -> Result<Probability, String> {
     match text.parse() {
         Ok(p) if p > 0.0 && p <= 1.0 => Ok(p),
@@ -100,9 +111,6 @@ fn camera(args: &Args) -> anyhow::Result<Camera> {
         return Err(usage(format!(
             "--as-fast-as-possible needs a file: {source} has its own pace"
         )));
-    }
-    if args.every.is_zero() {
-        return Err(usage("--every must be longer than zero, such as 250ms"));
     }
     Ok(Camera {
         id: CameraId::try_new("source")?,

@@ -129,7 +129,7 @@ pub fn compile(
         id: camera.id.clone(),
         // A connection counts as stalled after `stall_timeout`; a frame may then still be
         // waiting to be sampled and to be encoded.
-        stale_after: camera.stall_timeout + 2 * camera.every,
+        stale_after: camera.stall_timeout + 2 * camera.every.longest(),
     });
     Ok(WatchSet {
         cameras: cameras.collect(),

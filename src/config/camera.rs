@@ -10,15 +10,14 @@ use super::secret::Surroundings;
 use super::section::Section;
 use super::source::{self, CameraSource};
 use super::value::{boolean, choice, duration, number, text};
-use crate::model::{CameraId, Fit, Region, View};
+use crate::model::{CameraId, Every, Fit, Region, View};
 
 /// `[[camera]]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Camera {
     pub id: CameraId,
     pub source: CameraSource,
-    /// One frame is analysed per interval.
-    pub every: Duration,
+    pub every: Every,
     pub view: View,
     /// A file starts again at its end.
     pub repeat: bool,
@@ -39,7 +38,7 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
     let wanted = "write where frames come from, such as source = \"rtsp://192.0.2.7/stream1\"";
     let source =
         camera.require("source", wanted, |value| source::parse(&text(value)?, surroundings));
-    let every = camera.get_or("every", Duration::from_secs(1), every);
+    let every = camera.get_or("every", Every::Interval(Duration::from_secs(1)), every);
     let fit = camera.get_or("fit", None, |value| fit(value).map(Some));
     let region = match camera.section("region", keys::REGION) {
         Some(region) => read_region(&region).map(Some),
@@ -60,14 +59,10 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
     })
 }
 
-fn every(value: &Value) -> Result<Duration, String> {
+fn every(value: &Value) -> Result<Every, String> {
     match &value.kind {
-        ValueKind::String(word) if word == "keyframes" => {
-            Err("found \"keyframes\"; this version cannot follow key frames: write an interval, \
-                 such as \"1s\""
-                .to_owned())
-        }
-        _ => duration(value, EVERY),
+        ValueKind::String(word) if word == "keyframes" => Ok(Every::KeyFrames),
+        _ => duration(value, EVERY).map(Every::Interval),
     }
 }
 

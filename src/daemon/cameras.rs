@@ -55,6 +55,7 @@ impl Cameras {
             stall_timeout: camera.stall_timeout,
             opener: Box::new(Opener {
                 source: camera.source.clone(),
+                every: camera.every,
                 repeat: camera.repeat,
                 pace: ends.pace,
                 clock: ends.clock,

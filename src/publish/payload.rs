@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::{CameraChange, Event, EventKind, LabelId, NodeId, Probability, WallTime};
+use crate::model::{
+    CameraChange, DecodeStrategy, Event, EventKind, LabelId, NodeId, Probability, WallTime,
+};
+use crate::status::Effort;
 
 pub const ONLINE: &str = "online";
 pub const OFFLINE: &str = "offline";
@@ -91,18 +94,37 @@ struct StatusPayload<'a> {
     since: f64,
     fps: f64,
     dropped: u64,
+    strategy: Option<&'static str>,
+    key_interval: Option<f64>,
+    cpu: f64,
 }
 
-/// A camera's state as JSON. `fps`: frames analysed per second; `dropped`: frames that a newer
-/// one replaced before they were analysed.
-pub fn status(change: &CameraChange, fps: f64, dropped: u64) -> Vec<u8> {
+/// What a camera does and takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Frames analysed per second.
+    pub fps: f64,
+    /// Frames that a newer one replaced before they were analysed.
+    pub dropped: u64,
+    /// Share of one processor that capture and decoding took.
+    pub cpu: f64,
+    pub effort: Effort,
+}
+
+/// A camera's state as JSON. `strategy`: how much of the stream is decoded, null while that is
+/// not known; `key_interval`: seconds, the longest lately.
+pub fn status(change: &CameraChange, load: &Load) -> Vec<u8> {
+    let round = |value: f64, parts: f64| (value * parts).round() / parts;
     json(&StatusPayload {
         state: change.state.word(),
         reason: &change.reason,
         attempt: change.attempt,
         since: seconds(change.captured.time),
-        fps: (fps * 100.0).round() / 100.0,
-        dropped,
+        fps: round(load.fps, 100.0),
+        dropped: load.dropped,
+        strategy: load.effort.strategy.map(DecodeStrategy::word),
+        key_interval: load.effort.key_interval.map(|length| round(length.as_secs_f64(), 1000.0)),
+        cpu: round(load.cpu, 10_000.0),
     })
 }
 
@@ -179,9 +201,15 @@ mod tests {
             attempt: 2,
             captured: Captured { at: Moment(Duration::ZERO), time: WallTime(7.0) },
         };
+        let effort = Effort {
+            strategy: Some(DecodeStrategy::KeyFrames),
+            key_interval: Some(Duration::from_millis(2000)),
+            cpu: Duration::from_secs(9),
+        };
+        let load = Load { fps: 1.999_9, dropped: 3, cpu: 0.017_04, effort };
         assert_eq!(
-            text(status(&change, 1.999_9, 3)),
-            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3}"#
+            text(status(&change, &load)),
+            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"strategy":"keyframes","key_interval":2.0,"cpu":0.017}"#
         );
     }
 }

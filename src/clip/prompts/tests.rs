@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::Config;
 use crate::config::{Broker, Camera, CameraSource, Device, LabelConfig, ModelConfig, MqttConfig};
+use crate::model::Every;
 use crate::model::{CameraId, LabelId, NodeId, View, WatchId};
 use crate::watch::ScoreKind;
 
@@ -49,7 +50,7 @@ fn config() -> Config {
         cameras: vec![Camera {
             id: camera.clone(),
             source: CameraSource::File(PathBuf::from("x")),
-            every: Duration::from_secs(3),
+            every: Every::Interval(Duration::from_secs(3)),
             view: View::default(),
             repeat: false,
             connect_timeout: Duration::from_secs(1),

@@ -1,0 +1,113 @@
+//! The pipeline of a source: from its address to coded frames, or to raw ones where it has no
+//! others.
+//!
+//! Values are set as properties, never pasted into the description: nothing in an address can
+//! become pipeline syntax, and no password can turn up in an error message.
+
+use std::sync::OnceLock;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app::AppSink;
+
+use super::{Pace, explain};
+use crate::capture::CaptureError;
+use crate::config::{CameraSource, Secret};
+
+/// Coded frames that wait for us at most: more than two seconds of them. Then the sender waits.
+const WAITING: u32 = 64;
+
+/// The pipeline of `source`, and its sink.
+pub(super) fn build(
+    source: &CameraSource,
+    pace: Pace,
+) -> Result<(gst::Pipeline, AppSink), CaptureError> {
+    let head = match source {
+        CameraSource::Rtsp { .. } => {
+            // TCP: one lost UDP packet smears a picture until the next key frame.
+            "rtspsrc name=source protocols=tcp latency=200 \
+             ! application/x-rtp,media=video ! parsebin"
+        }
+        CameraSource::Http { .. } => "souphttpsrc name=source is-live=true ! parsebin",
+        CameraSource::File(_) => "filesrc name=source ! parsebin",
+        CameraSource::V4l2(_) => "v4l2src name=source ! parsebin",
+        CameraSource::Test(_) => {
+            "videotestsrc name=source is-live=true ! video/x-raw,width=640,height=480,framerate=25/1"
+        }
+    };
+    let failed = |error: gst::glib::Error| CaptureError::Source(explain(&error, None));
+    let pipeline = gst::parse::launch(&format!("{head} ! appsink name=frames"))
+        .map_err(failed)?
+        .downcast::<gst::Pipeline>()
+        .map_err(|_| CaptureError::Source("GStreamer made no pipeline".to_owned()))?;
+    if let Some(element) = pipeline.by_name("source") {
+        address(&element, source)?;
+    }
+    let sink = pipeline
+        .by_name("frames")
+        .and_then(|element| element.downcast::<AppSink>().ok())
+        .ok_or_else(|| CaptureError::Source("the pipeline has no appsink".to_owned()))?;
+    sink.set_caps(Some(decodable()));
+    let live = pace == Pace::Live;
+    // A raw frame is worth most when it is new; a coded one is needed by those behind it.
+    let raw = matches!(source, CameraSource::Test(_));
+    sink.set_max_buffers(if raw { 1 } else { WAITING });
+    sink.set_drop(raw && live);
+    // Files have no clock of their own: the sink's keeps them at real time.
+    sink.set_sync(live && matches!(source, CameraSource::File(_)));
+    Ok((pipeline, sink))
+}
+
+/// What can be decoded here, and raw frames.
+fn decodable() -> &'static gst::Caps {
+    static CAPS: OnceLock<gst::Caps> = OnceLock::new();
+    CAPS.get_or_init(|| {
+        let mut caps = gst::Caps::builder("video/x-raw").build();
+        for factory in super::decoder::factories().iter() {
+            for template in factory.static_pad_templates() {
+                if template.direction() == gst::PadDirection::Sink {
+                    caps.merge(template.caps());
+                }
+            }
+        }
+        caps
+    })
+}
+
+/// Points the source element at the camera.
+fn address(element: &gst::Element, source: &CameraSource) -> Result<(), CaptureError> {
+    let login = |user: &Option<String>, password: &Option<Secret>| {
+        element.set_property("user-id", user);
+        element.set_property("user-pw", password.as_ref().map(Secret::reveal));
+    };
+    match source {
+        CameraSource::Rtsp { url, user, password } | CameraSource::Http { url, user, password } => {
+            element.set_property("location", url);
+            login(user, password);
+        }
+        CameraSource::File(path) => {
+            if !path.is_file() {
+                return Err(CaptureError::Source(format!("no file at {}", path.display())));
+            }
+            element.set_property("location", path);
+        }
+        CameraSource::V4l2(path) => {
+            element.set_property("device", path.display().to_string());
+        }
+        CameraSource::Test(pattern) => {
+            if !pattern.is_empty() {
+                test_pattern(element, pattern)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn test_pattern(element: &gst::Element, pattern: &str) -> Result<(), CaptureError> {
+    let unknown = || CaptureError::Source(format!("test pattern {pattern:?} does not exist"));
+    let class = element.find_property("pattern").ok_or_else(unknown)?;
+    let class = gst::glib::EnumClass::with_type(class.value_type()).ok_or_else(unknown)?;
+    let value = class.to_value_by_nick(pattern).ok_or_else(unknown)?;
+    element.set_property_from_value("pattern", &value);
+    Ok(())
+}
