@@ -133,7 +133,7 @@ impl Pipeline {
         };
         decoder.push(sample)?;
         if verdict == Verdict::DecodeLast {
-            decoder.drain(buffer.pts());
+            decoder.drain();
         }
         self.decoder = Some(decoder);
         let alone = unit.key && verdict == Verdict::DecodeLast;
@@ -194,7 +194,7 @@ impl Pipeline {
         if !self.ended {
             self.ended = true;
             if let Some(decoder) = &self.decoder {
-                decoder.drain(None);
+                decoder.finish();
             }
         }
         match self.decoded(sampler, None)? {

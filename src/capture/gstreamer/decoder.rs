@@ -16,6 +16,7 @@ pub(super) struct Decoder {
     feed: gst::Pad,
     sink: AppSink,
     bus: gst::Bus,
+    codec: String,
     caps: Option<gst::Caps>,
     segment: Option<gst::Segment>,
 }
@@ -42,8 +43,9 @@ impl Decoder {
             single_threaded(&decoder);
         }
         let raw = gst::Caps::new_empty_simple("video/x-raw");
-        // As many frames as one pushed frame may bring: our own thread empties it.
-        let sink = AppSink::builder().caps(&raw).sync(false).async_(false).build();
+        // As many frames as one pushed frame may bring, and no waiting: our own thread empties it.
+        let sink =
+            AppSink::builder().caps(&raw).sync(false).async_(false).wait_on_eos(false).build();
         let pipeline = gst::Pipeline::new();
         pipeline.add_many([&decoder, sink.upcast_ref()]).map_err(failed)?;
         decoder.link(&sink).map_err(failed)?;
@@ -52,16 +54,16 @@ impl Decoder {
         let into = decoder.static_pad("sink").ok_or_else(|| no_decoder(caps))?;
         feed.set_active(true).map_err(failed)?;
         feed.link(&into).map_err(|error| CaptureError::Source(format!("decoding: {error}")))?;
-        let new = Self { pipeline, feed, sink, bus, caps: None, segment: None };
+        let new = Self { pipeline, feed, sink, bus, codec: codec(caps), caps: None, segment: None };
         new.pipeline.set_state(gst::State::Playing).map_err(|error| new.reason(&error))?;
+        new.feed.push_event(gst::event::StreamStart::new("camera"));
         tracing::debug!(decoder = %factory.name(), "decoding");
         Ok(new)
     }
 
     /// Whether it can go on with a stream of `caps`.
     pub(super) fn takes(&self, caps: &gst::CapsRef) -> bool {
-        let name = |caps: &gst::CapsRef| caps.structure(0).map(|one| one.name().to_owned());
-        self.caps.as_ref().is_none_or(|old| name(old) == name(caps))
+        self.codec == codec(caps)
     }
 
     /// Decodes one coded frame; what comes out is for [`pull`](Self::pull).
@@ -76,9 +78,6 @@ impl Decoder {
 
     /// Tells the decoder what comes: once, and again when it changes.
     fn announce(&mut self, sample: &gst::Sample) {
-        if self.caps.is_none() {
-            self.feed.push_event(gst::event::StreamStart::new("camera"));
-        }
         let caps = sample.caps_owned();
         if caps.is_some() && caps != self.caps {
             if let Some(caps) = &caps {
@@ -96,9 +95,15 @@ impl Decoder {
     }
 
     /// Gets everything out of the decoder. It needs a key frame next.
-    pub(super) fn drain(&self, at: Option<gst::ClockTime>) {
-        let gap = gst::event::Gap::builder(at.unwrap_or_default()).build();
-        self.feed.push_event(gap);
+    pub(super) fn drain(&mut self) {
+        // What a decoder does at the start of another stream; a gap would not make it do so.
+        self.feed.push_event(gst::event::StreamStart::new("camera"));
+        (self.caps, self.segment) = (None, None);
+    }
+
+    /// The same at the end of everything.
+    pub(super) fn finish(&self) {
+        self.feed.push_event(gst::event::Eos::new());
     }
 
     /// The next decoded frame, if there is one.
@@ -132,8 +137,13 @@ fn single_threaded(decoder: &gst::Element) {
     }
 }
 
+/// The name of the format: "video/x-h264".
+fn codec(caps: &gst::CapsRef) -> String {
+    caps.structure(0).map_or("this", |one| one.name().as_str()).to_owned()
+}
+
 fn no_decoder(caps: &gst::CapsRef) -> CaptureError {
-    let kind = caps.structure(0).map_or("this", |one| one.name().as_str()).to_owned();
+    let kind = codec(caps);
     CaptureError::Source(format!(
         "GStreamer has no decoder for {kind}: install gstreamer1.0-libav or the plug-in package \
          for it"
