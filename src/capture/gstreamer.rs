@@ -198,8 +198,8 @@ impl Pipeline {
             }
         }
         match self.decoded(sampler, None)? {
-            Pulled::Frame(picture, captured) => Ok(Pulled::Frame(picture, captured)),
-            _ => Err(CaptureError::End),
+            Pulled::Skipped | Pulled::Nothing => Err(CaptureError::End),
+            frame @ Pulled::Frame(..) => Ok(frame),
         }
     }
 }
@@ -208,10 +208,12 @@ impl Source for Pipeline {
     fn pull(&mut self, timeout: Duration, sampler: &mut Sampler) -> Result<Pulled, CaptureError> {
         let timeout = gst::ClockTime::try_from(timeout).unwrap_or(gst::ClockTime::SECOND);
         if let Some(sample) = self.sink.try_pull_sample(timeout) {
-            let raw = sample.caps().and_then(|caps| caps.structure(0));
-            return match raw.is_some_and(|one| one.name() == "video/x-raw") {
-                true => self.raw(&sample, sampler, None),
-                false => self.coded(&sample, sampler),
+            let raw = sample.caps().is_some_and(|caps| decoder::codec(caps) == "video/x-raw");
+            return if raw {
+                source::newest_only(&self.sink, self.pace);
+                self.raw(&sample, sampler, None)
+            } else {
+                self.coded(&sample, sampler)
             };
         }
         if let Some(error) = trouble(&self.bus) {

@@ -138,7 +138,7 @@ fn single_threaded(decoder: &gst::Element) {
 }
 
 /// The name of the format: "video/x-h264".
-fn codec(caps: &gst::CapsRef) -> String {
+pub(super) fn codec(caps: &gst::CapsRef) -> String {
     caps.structure(0).map_or("this", |one| one.name().as_str()).to_owned()
 }
 

@@ -48,14 +48,19 @@ pub(super) fn build(
         .and_then(|element| element.downcast::<AppSink>().ok())
         .ok_or_else(|| CaptureError::Source("the pipeline has no appsink".to_owned()))?;
     sink.set_caps(Some(decodable()));
-    let live = pace == Pace::Live;
-    // A raw frame is worth most when it is new; a coded one is needed by those behind it.
-    let raw = matches!(source, CameraSource::Test(_));
-    sink.set_max_buffers(if raw { 1 } else { WAITING });
-    sink.set_drop(raw && live);
+    sink.set_max_buffers(WAITING);
     // Files have no clock of their own: the sink's keeps them at real time.
-    sink.set_sync(live && matches!(source, CameraSource::File(_)));
+    sink.set_sync(pace == Pace::Live && matches!(source, CameraSource::File(_)));
     Ok((pipeline, sink))
+}
+
+/// For a source of raw frames, which is known when the first one comes: a raw frame is large, and
+/// worth most when it is new. Coded ones are needed by those behind them.
+pub(super) fn newest_only(sink: &AppSink, pace: Pace) {
+    if sink.max_buffers() != 1 {
+        sink.set_max_buffers(1);
+        sink.set_drop(pace == Pace::Live);
+    }
 }
 
 /// What can be decoded here, and raw frames.
