@@ -6,6 +6,7 @@
 //! nobody reads frames any more.
 
 pub mod gstreamer;
+mod mask;
 pub mod sampler;
 pub mod selector;
 
@@ -19,7 +20,8 @@ use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::mailbox::{Put, Sender};
 use crate::model::{
-    CameraChange, CameraId, CameraState, Captured, DecodeStrategy, Every, Frame, Picture, View,
+    CameraChange, CameraId, CameraState, Captured, ChangeGate, DecodeStrategy, Every, Frame,
+    Picture, Polygon, View,
 };
 use crate::status::{CameraStatus, Effort};
 use crate::stop::Stop;
@@ -82,6 +84,9 @@ pub struct Capture {
     pub camera: CameraId,
     pub view: View,
     pub every: Every,
+    /// Painted black before anything else sees a picture.
+    pub mask: Vec<Polygon>,
+    pub gate: Option<ChangeGate>,
     pub connect_timeout: Duration,
     pub stall_timeout: Duration,
     pub opener: Box<dyn Open>,
@@ -230,9 +235,11 @@ impl Capture {
         self.status.tell_effort(Effort { strategy, key_interval, cpu });
     }
 
-    fn put(&self, picture: Picture, captured: Captured) -> Put {
+    fn put(&self, mut picture: Picture, captured: Captured) -> Put {
         self.status.frame_sampled();
-        let frame = Frame { camera: self.camera.clone(), captured, view: self.view, picture };
+        mask::paint(&mut picture, &self.mask);
+        let (camera, view, gate) = (self.camera.clone(), self.view, self.gate);
+        let frame = Frame { camera, captured, view, gate, picture };
         let put = self.frames.put(frame);
         if put == Put::Replaced {
             self.status.frame_replaced();

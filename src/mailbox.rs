@@ -191,6 +191,7 @@ mod tests {
             camera: CameraId::try_new(camera).unwrap(),
             captured: Captured { at: Moment(Duration::from_millis(n)), time: WallTime(n as f64) },
             view: View::default(),
+            gate: None,
             picture: Picture { width: 1, height: 1, rgb: vec![0; 3] },
         }
     }

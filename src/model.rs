@@ -176,6 +176,27 @@ pub struct View {
     pub region: Option<Region>,
     /// `None`: as the model was trained.
     pub fit: Option<Fit>,
+    /// Overlapping squares over the region are looked at one by one.
+    pub tiles: bool,
+}
+
+/// A place in a picture, in fractions of its width and height, from the top left corner.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    pub x: f64,
+    pub y: f64,
+}
+
+/// An area of a picture: at least three corners; the last is joined to the first.
+pub type Polygon = Vec<Point>;
+
+/// When a frame counts as the one before, and is not encoded again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChangeGate {
+    /// Largest change of brightness anywhere in the picture, as a share of the full range.
+    pub difference: f32,
+    /// A frame this much newer than the last encoded one is encoded in any case.
+    pub max_age: Duration,
 }
 
 /// 8-bit RGB pixels, rows top to bottom without padding: `rgb.len() == width * height * 3`.
@@ -198,6 +219,8 @@ pub struct Frame {
     pub camera: CameraId,
     pub captured: Captured,
     pub view: View,
+    pub gate: Option<ChangeGate>,
+    /// As it may be seen: what the camera's mask covers is black.
     pub picture: Picture,
 }
 
@@ -213,6 +236,8 @@ pub type Probability = f32;
 pub struct WatchScore {
     pub watch: WatchId,
     pub probabilities: Vec<(LabelId, Probability)>,
+    /// The tile that each probability was highest in; empty when the picture was not cut.
+    pub tiles: Vec<Region>,
 }
 
 /// State of one label on one camera.
@@ -257,6 +282,8 @@ pub struct Event {
     pub threshold: Probability,
     /// All labels of the watch in that frame.
     pub probabilities: BTreeMap<LabelId, Probability>,
+    /// Where in that frame the label was seen best, when it was cut into tiles.
+    pub tile: Option<Region>,
     pub model: Arc<str>,
 }
 

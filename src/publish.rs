@@ -202,6 +202,7 @@ impl Desk {
         let load = Load {
             fps: rate(counts.analysed.saturating_sub(desk.analysed) as f64),
             dropped: counts.replaced,
+            unchanged: counts.unchanged,
             cpu: rate(effort.cpu.saturating_sub(desk.cpu).as_secs_f64()),
             effort,
         };

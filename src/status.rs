@@ -18,6 +18,7 @@ pub struct CameraStatus {
     replaced: AtomicU64,
     analysed: AtomicU64,
     failed: AtomicU64,
+    unchanged: AtomicU64,
     effort: Mutex<Effort>,
 }
 
@@ -45,6 +46,8 @@ pub struct CameraCounts {
     pub analysed: u64,
     /// Frames that the encoder refused.
     pub failed: u64,
+    /// Scored frames that were like the one before and not encoded again.
+    pub unchanged: u64,
 }
 
 impl CameraStatus {
@@ -68,6 +71,10 @@ impl CameraStatus {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub fn frame_unchanged(&self) {
+        self.unchanged.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Told by the capture thread about itself.
     pub fn tell_effort(&self, effort: Effort) {
         *self.effort.lock().unwrap_or_else(PoisonError::into_inner) = effort;
@@ -85,6 +92,7 @@ impl CameraStatus {
             replaced: read(&self.replaced),
             analysed: read(&self.analysed),
             failed: read(&self.failed),
+            unchanged: read(&self.unchanged),
         }
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use ndarray::Array2;
 
 use crate::model::{
-    CameraChange, CameraId, Captured, Event, LabelId, LabelKey, Probability, WallTime, WatchId,
-    WatchScore,
+    CameraChange, CameraId, Captured, Event, LabelId, LabelKey, Probability, Region, WallTime,
+    WatchId, WatchScore,
 };
 
 /// When a label fires and when it ends.
@@ -113,6 +113,12 @@ impl WatchScore {
     /// The probabilities by label, for payloads.
     pub fn by_label(&self) -> BTreeMap<LabelId, Probability> {
         self.probabilities.iter().cloned().collect()
+    }
+
+    /// Where `label` was seen best, when the picture was cut into tiles.
+    pub fn tile(&self, label: &LabelId) -> Option<Region> {
+        let index = self.probabilities.iter().position(|(id, _)| id == label)?;
+        self.tiles.get(index).copied()
     }
 }
 

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
-    CameraId, Captured, Event, EventKind, LabelId, LabelKey, Moment, Probability, WatchScore,
+    CameraId, Captured, Event, EventKind, LabelId, LabelKey, Moment, Probability, Region,
+    WatchScore,
 };
 use crate::watch::{LabelRule, Scored, WatchSet};
 
@@ -37,6 +38,7 @@ struct OpenEvent {
     /// The newest frame's probabilities, for an end that no frame causes.
     probability: Probability,
     probabilities: BTreeMap<LabelId, Probability>,
+    tile: Option<Region>,
 }
 
 #[derive(Debug, Clone)]
@@ -210,6 +212,7 @@ impl LabelMemory {
             told: now,
             probability: seen.probability,
             probabilities: seen.score.by_label(),
+            tile: seen.score.tile(&key.label),
         };
         let event = open.event(EventKind::Start, key, seen.captured, model);
         self.phase = Phase::On(open);
@@ -226,6 +229,7 @@ impl LabelMemory {
     ) -> Option<Event> {
         open.probability = seen.probability;
         open.probabilities = seen.score.by_label();
+        open.tile = seen.score.tile(&key.label);
         let now = seen.captured.at;
         if seen.probability < rule.clear {
             self.quiet_until = Moment(now.0 + rule.cooldown);
@@ -261,6 +265,7 @@ impl OpenEvent {
             top_probability: self.stay.top,
             threshold: self.threshold,
             probabilities: self.probabilities.clone(),
+            tile: self.tile,
             model: model.clone(),
         }
     }

@@ -74,6 +74,8 @@ fn capture(opener: Lives, frames: Sender, changes: mpsc::Sender<Observation>) ->
         camera: CameraId::try_new("c").unwrap(),
         view: View::default(),
         every: Every::KeyFrames,
+        mask: Vec::new(),
+        gate: None,
         connect_timeout: Duration::ZERO,
         stall_timeout: Duration::ZERO,
         opener: Box::new(opener),

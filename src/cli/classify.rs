@@ -142,7 +142,7 @@ impl<E: ImageEncoder> Classifier<E> {
     /// Encodes the pictures that could be read; the order stays.
     fn classify<'a>(&mut self, batch: Vec<Read<'a>>) -> Result<Vec<Classified<'a>>> {
         let good = batch.iter().filter_map(|(_, read)| read.as_ref().ok());
-        let view = View { region: None, fit: Some(self.fit) };
+        let view = View { fit: Some(self.fit), ..View::default() };
         let pictures: Vec<_> = good.map(|picture| (picture, view)).collect();
         let mut embeddings = self.encoder.encode(&pictures)?.into_iter();
         let mut results = Vec::with_capacity(batch.len());

@@ -57,8 +57,8 @@ pub struct Args {
     #[arg(long, default_value = "250ms", value_parser = every)]
     every: Every,
     /// How a picture that is not square is made so [default: as the bundle was trained]
-    #[arg(long, value_parser = parse_fit)]
-    fit: Option<Fit>,
+    #[arg(long, value_name = "FIT", value_parser = parse_view)]
+    fit: Option<View>,
     /// Start a file again at its end
     #[arg(long = "loop", conflicts_with = "as_fast_as_possible")]
     repeat: bool,
@@ -97,6 +97,16 @@ fn every(text: &str) -> Result<Every, String> {
     }
 }
 
+fn parse_view(text: &str) -> Result<View, String> {
+    if text == "tiles" {
+        return Ok(View { fit: Some(Fit::Crop), tiles: true, region: None });
+    }
+    let fit = parse_fit(text).map_err(|_| {
+        format!("found {text:?}; allowed are \"crop\", \"pad\", \"stretch\" and \"tiles\"")
+    })?;
+    Ok(View { fit: Some(fit), ..View::default() })
+}
+
 fn probability(text: &str) -> Result<Probability, String> {
     match text.parse() {
         Ok(p) if p > 0.0 && p <= 1.0 => Ok(p),
@@ -116,7 +126,9 @@ fn camera(args: &Args) -> anyhow::Result<Camera> {
         id: CameraId::try_new("source")?,
         source,
         every: args.every,
-        view: View { region: None, fit: args.fit },
+        view: args.fit.unwrap_or_default(),
+        mask: Vec::new(),
+        gate: None,
         repeat: args.repeat,
         connect_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),

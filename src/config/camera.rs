@@ -6,11 +6,12 @@ use std::time::Duration;
 use ::config::{Value, ValueKind};
 
 use super::keys;
+use super::layer::list_of;
 use super::secret::Surroundings;
 use super::section::Section;
 use super::source::{self, CameraSource};
-use super::value::{boolean, choice, duration, number, text};
-use crate::model::{CameraId, Every, Fit, Region, View};
+use super::value::{boolean, choice, describe, duration, number, text};
+use crate::model::{CameraId, ChangeGate, Every, Fit, Point, Polygon, Region, View};
 
 /// `[[camera]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,9 @@ pub struct Camera {
     pub source: CameraSource,
     pub every: Every,
     pub view: View,
+    /// Areas that are black in every picture, whoever sees it.
+    pub mask: Vec<Polygon>,
+    pub gate: Option<ChangeGate>,
     /// A file starts again at its end.
     pub repeat: bool,
     /// No first frame within this time ends the attempt.
@@ -39,7 +43,12 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
     let source =
         camera.require("source", wanted, |value| source::parse(&text(value)?, surroundings));
     let every = camera.get_or("every", Every::Interval(Duration::from_secs(1)), every);
-    let fit = camera.get_or("fit", None, |value| fit(value).map(Some));
+    let fit = camera.get_or("fit", (None, false), |value| choice(value, FITS));
+    let mask = camera.get_or("mask", Vec::new(), mask);
+    let gate = match camera.section("change_gate", keys::CHANGE_GATE) {
+        Some(gate) => read_gate(&gate).map(Some),
+        None => (!camera.has("change_gate")).then_some(None),
+    };
     let region = match camera.section("region", keys::REGION) {
         Some(region) => read_region(&region).map(Some),
         None => (!camera.has("region")).then_some(None),
@@ -48,11 +57,14 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
     let timeout =
         |key| camera.get_or(key, Duration::from_secs(10), |value| duration(value, TIMEOUT));
     let (connect_timeout, stall_timeout) = (timeout("connect_timeout"), timeout("stall_timeout"));
+    let (fit, tiles) = fit?;
     Some(Camera {
         id: id?,
         source: source?,
         every: every?,
-        view: View { region: region?, fit: fit? },
+        view: View { region: region?, fit, tiles },
+        mask: mask?,
+        gate: gate?,
         repeat: repeat?,
         connect_timeout: connect_timeout?,
         stall_timeout: stall_timeout?,
@@ -66,15 +78,43 @@ fn every(value: &Value) -> Result<Every, String> {
     }
 }
 
-fn fit(value: &Value) -> Result<Fit, String> {
-    match &value.kind {
-        ValueKind::String(word) if word == "tiles" => {
-            Err("found \"tiles\"; this version cannot cut a picture into tiles: write \"pad\" to \
-                 see all of it, or add a camera with another region for each part"
-                .to_owned())
+/// The fit, and whether the region is cut into tiles, which are square and need none.
+const FITS: &[(&str, (Option<Fit>, bool))] = &[
+    ("crop", (Some(Fit::Crop), false)),
+    ("pad", (Some(Fit::Pad), false)),
+    ("stretch", (Some(Fit::Stretch), false)),
+    ("tiles", (Some(Fit::Crop), true)),
+];
+
+fn mask(value: &Value) -> Result<Vec<Polygon>, String> {
+    let wanted = "write a list of areas, each with at least three corners [x, y] in fractions of \
+                  the picture, such as [[[0.0, 0.0], [0.3, 0.0], [0.0, 0.4]]]";
+    let wrong = |found: String| format!("found {found}; {wanted}");
+    let list = |value| list_of(value).ok_or_else(|| wrong(describe(value)));
+    let corner = |value| match list(value)?.as_slice() {
+        [x, y] => {
+            let (x, y) = (number(x)?, number(y)?);
+            let inside = [x, y].iter().all(|part| (0.0..=1.0).contains(part));
+            inside.then_some(Point { x, y }).ok_or_else(|| wrong(format!("the corner [{x}, {y}]")))
         }
-        _ => choice(value, &[("crop", Fit::Crop), ("pad", Fit::Pad), ("stretch", Fit::Stretch)]),
-    }
+        other => Err(wrong(format!("a corner of {} numbers", other.len()))),
+    };
+    let area = |value| -> Result<Polygon, String> {
+        let corners: Polygon = list(value)?.iter().map(corner).collect::<Result<_, _>>()?;
+        let count = corners.len();
+        if count < 3 { Err(wrong(format!("an area with {count} corners"))) } else { Ok(corners) }
+    };
+    list(value)?.iter().map(area).collect()
+}
+
+fn read_gate(gate: &Section<'_>) -> Option<ChangeGate> {
+    let difference = gate.get_or("difference", 0.02, |value| match number(value)? {
+        found if found > 0.0 && found <= 1.0 => Ok(found),
+        found => Err(format!("found {found}; write a share of full brightness, such as 0.02")),
+    });
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(3600);
+    let max_age = gate.get_or("max_age", Duration::from_secs(30), |value| duration(value, allowed));
+    Some(ChangeGate { difference: difference? as f32, max_age: max_age? })
 }
 
 fn read_region(region: &Section<'_>) -> Option<Region> {

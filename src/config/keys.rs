@@ -6,8 +6,19 @@ pub(super) const TOP: &[&str] = &["node", "model", "mqtt", "camera", "watch"];
 pub(super) const MODEL: &[&str] =
     &["bundle", "device", "dir", "prompt_cache", "max_batch", "max_wait"];
 pub(super) const MQTT: &[&str] = &["url", "user", "password", "prefix", "discovery", "outbox"];
-pub(super) const CAMERA: &[&str] =
-    &["id", "source", "every", "region", "fit", "loop", "connect_timeout", "stall_timeout"];
+pub(super) const CAMERA: &[&str] = &[
+    "id",
+    "source",
+    "every",
+    "region",
+    "mask",
+    "fit",
+    "change_gate",
+    "loop",
+    "connect_timeout",
+    "stall_timeout",
+];
+pub(super) const CHANGE_GATE: &[&str] = &["difference", "max_age"];
 pub(super) const REGION: &[&str] = &["x", "y", "width", "height"];
 pub(super) const WATCH: &[&str] =
     &["id", "cameras", "templates", "score", "publish_every", "label"];

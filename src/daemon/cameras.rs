@@ -51,6 +51,8 @@ impl Cameras {
             camera: camera.id.clone(),
             view: camera.view,
             every: camera.every,
+            mask: camera.mask.clone(),
+            gate: camera.gate,
             connect_timeout: camera.connect_timeout,
             stall_timeout: camera.stall_timeout,
             opener: Box::new(Opener {

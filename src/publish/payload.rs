@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{
-    CameraChange, DecodeStrategy, Event, EventKind, LabelId, NodeId, Probability, WallTime,
+    CameraChange, DecodeStrategy, Event, EventKind, LabelId, NodeId, Probability, Region, WallTime,
 };
 use crate::status::Effort;
 
@@ -34,6 +34,7 @@ struct EventPayload<'a> {
     top_probability: f64,
     threshold: f64,
     probabilities: BTreeMap<&'a str, f64>,
+    tile: Option<TilePayload>,
     model: &'a str,
     queued: bool,
     /// No pictures are kept yet.
@@ -62,10 +63,28 @@ pub fn event(event: &Event, node: Option<&NodeId>, queued: bool) -> Vec<u8> {
         top_probability: rounded(event.top_probability),
         threshold: rounded(event.threshold),
         probabilities: by_name(&event.probabilities),
+        tile: event.tile.map(TilePayload::of),
         model: &event.model,
         queued,
         snapshot: None,
     })
+}
+
+/// A part of the picture, in fractions of it.
+#[derive(Serialize)]
+struct TilePayload {
+    x: f64,
+    y: f64,
+    width: f64,
+    height: f64,
+}
+
+impl TilePayload {
+    fn of(tile: Region) -> Self {
+        let round = |value: f64| (value * 1e4).round() / 1e4;
+        let Region { x, y, width, height } = tile;
+        Self { x: round(x), y: round(y), width: round(width), height: round(height) }
+    }
 }
 
 #[derive(Serialize)]
@@ -94,6 +113,7 @@ struct StatusPayload<'a> {
     since: f64,
     fps: f64,
     dropped: u64,
+    unchanged: u64,
     strategy: Option<&'static str>,
     key_interval: Option<f64>,
     cpu: f64,
@@ -106,6 +126,8 @@ pub struct Load {
     pub fps: f64,
     /// Frames that a newer one replaced before they were analysed.
     pub dropped: u64,
+    /// Frames that were like the last encoded one and took over its embedding.
+    pub unchanged: u64,
     /// Share of one processor that capture and decoding took.
     pub cpu: f64,
     pub effort: Effort,
@@ -122,6 +144,7 @@ pub fn status(change: &CameraChange, load: &Load) -> Vec<u8> {
         since: seconds(change.captured.time),
         fps: round(load.fps, 100.0),
         dropped: load.dropped,
+        unchanged: load.unchanged,
         strategy: load.effort.strategy.map(DecodeStrategy::word),
         key_interval: load.effort.key_interval.map(|length| round(length.as_secs_f64(), 1000.0)),
         cpu: round(load.cpu, 10_000.0),
@@ -178,12 +201,13 @@ mod tests {
             top_probability: 0.9,
             threshold: 0.8,
             probabilities: [(label("l"), 0.1), (label("rest"), 0.9)].into(),
+            tile: Some(Region { x: 0.437_5, y: 0.0, width: 0.562_5, height: 1.0 }),
             model: "mini".into(),
         };
         let node = NodeId::try_new("gate").unwrap();
         assert_eq!(
             text(event(&sample, Some(&node), true)),
-            r#"{"id":"1.000-c-w-l","type":"end","node":"gate","camera":"c","watch":"w","label":"l","start_time":1.0,"end_time":3.5,"frame_time":4.0,"probability":0.1,"top_probability":0.9,"threshold":0.8,"probabilities":{"l":0.1,"rest":0.9},"model":"mini","queued":true,"snapshot":null}"#
+            r#"{"id":"1.000-c-w-l","type":"end","node":"gate","camera":"c","watch":"w","label":"l","start_time":1.0,"end_time":3.5,"frame_time":4.0,"probability":0.1,"top_probability":0.9,"threshold":0.8,"probabilities":{"l":0.1,"rest":0.9},"tile":{"x":0.4375,"y":0.0,"width":0.5625,"height":1.0},"model":"mini","queued":true,"snapshot":null}"#
         );
     }
 
@@ -206,10 +230,10 @@ mod tests {
             key_interval: Some(Duration::from_millis(2000)),
             cpu: Duration::from_secs(9),
         };
-        let load = Load { fps: 1.999_9, dropped: 3, cpu: 0.017_04, effort };
+        let load = Load { fps: 1.999_9, dropped: 3, unchanged: 5, cpu: 0.017_04, effort };
         assert_eq!(
             text(status(&change, &load)),
-            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"strategy":"keyframes","key_interval":2.0,"cpu":0.017}"#
+            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"unchanged":5,"strategy":"keyframes","key_interval":2.0,"cpu":0.017}"#
         );
     }
 }

@@ -52,6 +52,7 @@ fn frame(rules: &Arc<WatchSet>, at: u64, p: f32) -> Scored {
         scores: vec![WatchScore {
             watch: WatchId::try_new("w").unwrap(),
             probabilities: vec![(label("package"), p), (label("nothing"), 1.0 - p)],
+            tiles: Vec::new(),
         }],
         rules: rules.clone(),
     }

@@ -32,6 +32,36 @@ pub fn region_of(width: u32, height: u32, region: Option<Region>) -> Pixels {
     Pixels { left, top, width, height }
 }
 
+/// Most tiles of one picture: an encoder's time is worth more than the ends of a very long one.
+const MOST_TILES: u32 = 8;
+/// How much neighbouring tiles share at least, as a share of their side: what stands on an edge
+/// of one stands well inside another.
+const OVERLAP: f64 = 0.2;
+
+/// Squares that cover `region` of a `width` x `height` picture (both at least 1), side by side
+/// along its longer side: as few as overlap by a fifth. 16:9 gives two, 21:9 three.
+pub fn tiles(width: u32, height: u32, region: Option<Region>) -> Vec<Region> {
+    let area = region_of(width, height, region);
+    let (long, short) = (area.width.max(area.height), area.width.min(area.height));
+    let ratio = f64::from(long) / f64::from(short);
+    let wanted = ((ratio - OVERLAP) / (1.0 - OVERLAP) - 1e-9).ceil();
+    let count = (wanted as u32).clamp(1, MOST_TILES);
+    let tile = |number: u32| {
+        let way = f64::from(number) / f64::from((count - 1).max(1));
+        let offset = (f64::from(long - short) * way).round();
+        let across = area.width >= area.height;
+        let (left, top) = if across { (offset, 0.0) } else { (0.0, offset) };
+        let share = |pixels: f64, whole: u32| pixels / f64::from(whole);
+        Region {
+            x: share(f64::from(area.left) + left, width),
+            y: share(f64::from(area.top) + top, height),
+            width: share(f64::from(short), width),
+            height: share(f64::from(short), height),
+        }
+    };
+    (0..count).map(tile).collect()
+}
+
 /// How the longer side and the crop's start become whole pixels. Half a pixel matters: it moved
 /// an embedding of `mini` by a cosine of 0.014.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -120,4 +150,33 @@ fn padded(size: u32, side: u32, long: u32) -> Span {
     let scaled = (f64::from(side) * f64::from(size) / f64::from(long)).round_ties_even();
     let pixels = (scaled as u32).clamp(1, size);
     Span { from: 0.0, length: f64::from(side), pixels, offset: (size - pixels) / 2 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_the_region_with_squares_that_overlap() {
+        let starts = |width, height, region| {
+            let of = f64::from(if width > height { width } else { height });
+            let start = |tile: &Region| if width > height { tile.x * of } else { tile.y * of };
+            tiles(width, height, region)
+                .iter()
+                .map(|tile| start(tile).round() as u32)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(starts(1920, 1080, None), [0, 840]);
+        assert_eq!(starts(1080, 1920, None), [0, 840]);
+        assert_eq!(starts(500, 500, None), [0]);
+        assert_eq!(starts(640, 480, None), [0, 160]);
+        assert_eq!(starts(2560, 1080, None), [0, 740, 1480]);
+        assert_eq!(starts(9000, 10, None).len(), 8);
+        let right = Region { x: 0.5, y: 0.0, width: 0.5, height: 0.5 };
+        assert_eq!(starts(1920, 1080, Some(right)), [960, 1380]);
+        for tile in tiles(1920, 1080, Some(right)) {
+            let pixels = region_of(1920, 1080, Some(tile));
+            assert_eq!((pixels.width, pixels.height, pixels.top), (540, 540, 0));
+        }
+    }
 }

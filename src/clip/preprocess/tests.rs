@@ -44,7 +44,7 @@ fn a_flat_picture_is_flat_and_normalised() {
 #[test]
 fn padding_has_the_fill_colour() {
     let spec = PreprocessSpec { fill: [10, 20, 30], ..spec(8) };
-    let view = View { region: None, fit: Some(Fit::Pad) };
+    let view = View { fit: Some(Fit::Pad), ..View::default() };
     let out = run(&flat(16, 8, [200; 3]), view, &spec);
     let value = |v: f32, c: usize| (v / 255.0 - spec.mean[c]) / spec.std[c];
     for channel in 0..3 {
@@ -62,7 +62,8 @@ fn the_filter_does_not_look_past_the_region() {
         row[150..].fill(255);
     }
     let region = Region { x: 0.5, y: 0.0, width: 0.5, height: 0.5 };
-    let out = run(&picture, View { region: Some(region), fit: Some(Fit::Crop) }, &spec(16));
+    let out =
+        run(&picture, View { region: Some(region), fit: Some(Fit::Crop), tiles: false }, &spec(16));
     assert_eq!(out, run(&flat(50, 50, [255; 3]), View::default(), &spec(16)));
 }
 
@@ -149,7 +150,7 @@ proptest! {
         let mut rgb = vec![0; width as usize * height as usize * 3];
         rgb.iter_mut().zip(0_u32..).for_each(|(b, i)| *b = (i * 37) as u8 ^ seed);
         let spec = PreprocessSpec { filter, ..spec(size) };
-        let out = run(&Picture { width, height, rgb }, View { region, fit: Some(fit) }, &spec);
+        let out = run(&Picture { width, height, rgb }, View { region, fit: Some(fit), tiles: false }, &spec);
         prop_assert!(out.iter().all(|v| v.is_finite() && v.abs() < 3.0));
     }
 
@@ -161,7 +162,7 @@ proptest! {
         used.run(&flat(333, 77, [9, 99, 199]), View::default(), &mut out).unwrap();
         let rgb = (0..width * height * 3).map(|i| (i % 251) as u8).collect();
         let picture = Picture { width, height, rgb };
-        let view = View { region: None, fit: Some(fit) };
+        let view = View { fit: Some(fit), ..View::default() };
         used.run(&picture, view, &mut out).unwrap();
         prop_assert_eq!(out, run(&picture, view, &spec));
     }

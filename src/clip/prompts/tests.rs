@@ -52,6 +52,8 @@ fn config() -> Config {
             source: CameraSource::File(PathBuf::from("x")),
             every: Every::Interval(Duration::from_secs(3)),
             view: View::default(),
+            mask: Vec::new(),
+            gate: None,
             repeat: false,
             connect_timeout: Duration::from_secs(1),
             stall_timeout: Duration::from_secs(10),

@@ -21,6 +21,7 @@ fn event(n: u32) -> Event {
         top_probability: 1.0,
         threshold: 0.5,
         probabilities: BTreeMap::new(),
+        tile: None,
         model: "m".into(),
     }
 }

@@ -1,0 +1,224 @@
+//! What a camera's mask covers is black wherever a picture can go, and tiles and the change gate
+//! see only what is left. Real GStreamer frames, the real flow from capture to scores, and an
+//! encoder that keeps what it is given.
+#![expect(clippy::unwrap_used, reason = "a test, helpers included")]
+
+use std::sync::{Arc, Mutex};
+use std::thread::Builder;
+use std::time::Duration;
+
+use ndarray::array;
+use seewhen::backoff::Backoff;
+use seewhen::capture::gstreamer::{Opener, Pace};
+use seewhen::capture::{self, Capture};
+use seewhen::clip::preprocess::geometry::{Rounding, region_of};
+use seewhen::clip::preprocess::{Filter, PreprocessSpec, preprocess};
+use seewhen::clip::{EncodeError, ImageEncoder};
+use seewhen::clock::Clock;
+use seewhen::config::CameraSource;
+use seewhen::infer::{self, Inference};
+use seewhen::mailbox::{WhenFull, mailbox};
+use seewhen::model::{
+    CameraId, ChangeGate, Embedding, Every, Fit, LabelId, Picture, Point, Polygon, View, WatchId,
+};
+use seewhen::status::{CameraCounts, Status};
+use seewhen::stop::stop;
+use seewhen::watch::{
+    Label, LabelRule, Observation, ScoreKind, Scored, Watch, WatchSet, WatchedCamera,
+};
+use tokio::sync::{mpsc, watch};
+
+/// What the encoder saw, with how it was to look at it.
+type Seen = Arc<Mutex<Vec<(Picture, View)>>>;
+
+/// Calls a picture bright by how white the part is that it is to look at.
+struct Recorder(Seen);
+
+impl ImageEncoder for Recorder {
+    fn encode(&mut self, pictures: &[(&Picture, View)]) -> Result<Vec<Embedding>, EncodeError> {
+        let mut seen = self.0.lock().unwrap();
+        seen.extend(pictures.iter().map(|(picture, view)| ((*picture).clone(), *view)));
+        let embed = |(picture, view): &(&Picture, View)| {
+            let part = region_of(picture.width, picture.height, view.region);
+            let white = part_of(picture, part).filter(|level| *level > 127).count() as f32;
+            let share = white / (part.width * part.height * 3) as f32;
+            let length = share.hypot(1.0 - share);
+            Embedding(vec![share / length, (1.0 - share) / length])
+        };
+        Ok(pictures.iter().map(embed).collect())
+    }
+
+    fn max_batch(&self) -> usize {
+        1
+    }
+}
+
+fn part_of(
+    picture: &Picture,
+    part: seewhen::clip::preprocess::geometry::Pixels,
+) -> impl Iterator<Item = u8> {
+    (part.top..part.top + part.height).flat_map(move |y| {
+        let start = ((y * picture.width + part.left) * 3) as usize;
+        picture.rgb[start..start + part.width as usize * 3].iter().copied()
+    })
+}
+
+fn rules(camera: &CameraId) -> WatchSet {
+    let label = |id, rule| Label { id: LabelId::try_new(id).unwrap(), rule };
+    let rule = LabelRule {
+        threshold: 0.5,
+        clear: 0.4,
+        hold: Duration::ZERO,
+        cooldown: Duration::ZERO,
+        update_every: Duration::ZERO,
+    };
+    WatchSet {
+        cameras: vec![WatchedCamera { id: camera.clone(), stale_after: Duration::from_secs(9) }],
+        watches: vec![Watch {
+            id: WatchId::try_new("w").unwrap(),
+            cameras: vec![camera.clone()],
+            labels: vec![label("bright", Some(rule)), label("dark", None)],
+            score: ScoreKind::Softmax,
+            matrix: array![[1.0, 0.0], [0.0, 1.0]],
+            publish_every: Duration::ZERO,
+        }],
+        logit_scale: 10.0,
+        logit_bias: 0.0,
+        model: "recorder".into(),
+        revision: 1,
+    }
+}
+
+/// Runs a white test picture through capture and inference until `frames` are scored.
+fn run(
+    mask: &[Polygon],
+    view: View,
+    gate: Option<ChangeGate>,
+    frames: usize,
+) -> (Vec<(Picture, View)>, Vec<Scored>, CameraCounts) {
+    capture::gstreamer::init().unwrap();
+    let camera = CameraId::try_new("yard").unwrap();
+    let (clock, status, seen) = (Clock::start(), Arc::new(Status::default()), Seen::default());
+    let (put, received) = mailbox(WhenFull::Wait);
+    let (out, mut observed) = mpsc::channel(64);
+    let every = Every::Interval(Duration::from_millis(40));
+    let capture = Capture {
+        camera: camera.clone(),
+        view,
+        every,
+        mask: mask.to_vec(),
+        gate,
+        connect_timeout: Duration::from_secs(10),
+        stall_timeout: Duration::from_secs(10),
+        opener: Box::new(Opener {
+            source: CameraSource::Test("white".to_owned()),
+            every,
+            repeat: false,
+            pace: Pace::Live,
+            clock,
+        }),
+        frames: put,
+        changes: out.clone(),
+        status: status.camera(&camera),
+        clock,
+        backoff: Backoff::default(),
+    };
+    let (_set, sets) = watch::channel(Arc::new(rules(&camera)));
+    let inference = Inference {
+        frames: received,
+        encoder: Box::new(Recorder(seen.clone())),
+        sets,
+        out,
+        status: status.clone(),
+        max_wait: Duration::ZERO,
+    };
+    let (handle, stopped) = stop();
+    let capturing = Builder::new().spawn(move || capture::run(&capture, &stopped)).unwrap();
+    let inferring = Builder::new().spawn(move || infer::run(inference)).unwrap();
+    let mut scored = Vec::new();
+    while scored.len() < frames {
+        match observed.blocking_recv().unwrap() {
+            Observation::Scored(frame) => scored.push(frame),
+            Observation::Camera(_) => {}
+        }
+    }
+    drop((handle, observed));
+    capturing.join().unwrap();
+    inferring.join().unwrap();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    (seen, scored, status.camera(&camera).counts())
+}
+
+fn corners(corners: &[(f64, f64)]) -> Polygon {
+    corners.iter().map(|&(x, y)| Point { x, y }).collect()
+}
+
+#[test]
+fn no_pixel_under_a_mask_reaches_the_encoder() {
+    // The left third, and a triangle at the bottom right.
+    let mask = [
+        corners(&[(0.0, 0.0), (0.33, 0.0), (0.33, 1.0), (0.0, 1.0)]),
+        corners(&[(1.0, 0.5), (1.0, 1.0), (0.5, 1.0)]),
+    ];
+    let (seen, _, _) = run(&mask, View::default(), None, 3);
+    assert!(seen.len() >= 3);
+    for (picture, _) in &seen {
+        let (width, height) = (f64::from(picture.width), f64::from(picture.height));
+        let (mut covered, mut white) = (0, 0);
+        for (index, pixel) in picture.rgb.chunks_exact(3).enumerate() {
+            let (x, y) = (index as u32 % picture.width, index as u32 / picture.width);
+            let (x, y) = ((f64::from(x) + 0.5) / width, (f64::from(y) + 0.5) / height);
+            if x < 0.33 || x + y > 1.5 {
+                covered += 1;
+                assert_eq!(pixel, [0, 0, 0], "at {x:.3}, {y:.3}");
+            }
+            white += u32::from(pixel == [255, 255, 255]);
+        }
+        assert!(covered > 0);
+        let share = f64::from(white) / (width * height);
+        assert!((0.50..0.55).contains(&share), "{share} of the picture is left as it was");
+        // What the model gets: nothing but black where the mask is, after its own resampling.
+        let spec = PreprocessSpec {
+            size: 64,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+            filter: Filter::Bicubic,
+            fit: Fit::Stretch,
+            rounding: Rounding::Torchvision,
+            fill: [0; 3],
+        };
+        let mut input = vec![0.0; spec.len()];
+        preprocess(picture, View::default(), &spec, &mut input).unwrap();
+        for (index, value) in input.iter().enumerate() {
+            // Two columns from the edge the filter has only black under it.
+            assert!(index % 64 >= 19 || *value == 0.0, "input {index} is {value}");
+        }
+    }
+}
+
+#[test]
+fn the_best_tile_wins_and_is_named() {
+    let left = corners(&[(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]);
+    let view = View { fit: Some(Fit::Crop), tiles: true, region: None };
+    let (seen, scored, _) = run(&[left], view, None, 2);
+    // 640x480: squares at 0 and at 160 pixels, each looked at by itself.
+    let starts: Vec<f64> = seen.iter().map(|(_, view)| view.region.unwrap().x).collect();
+    assert_eq!(starts[..4], [0.0, 0.25, 0.0, 0.25]);
+    for frame in &scored {
+        let score = &frame.scores[0];
+        let [(_, bright), (_, dark)] = score.probabilities[..] else { panic!("{score:?}") };
+        assert!(bright > 0.5 && dark > 0.5, "each label has its best tile: {score:?}");
+        let place = |label: &str| score.tile(&LabelId::try_new(label).unwrap()).unwrap().x;
+        assert_eq!((place("bright"), place("dark")), (0.25, 0.0));
+    }
+}
+
+#[test]
+fn a_frame_that_changed_nothing_is_scored_and_not_encoded() {
+    let gate = ChangeGate { difference: 0.02, max_age: Duration::from_secs(3600) };
+    let (seen, scored, counts) = run(&[], View::default(), Some(gate), 10);
+    assert_eq!(seen.len(), 1, "one encoding stands for all");
+    assert!(scored.iter().all(|frame| frame.scores == scored[0].scores));
+    assert!(scored.windows(2).all(|pair| pair[0].captured.at < pair[1].captured.at));
+    assert!(counts.unchanged >= 9 && counts.analysed > counts.unchanged, "{counts:?}");
+}
