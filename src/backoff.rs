@@ -37,6 +37,12 @@ impl Backoff {
         Ok(Self { min, max, jitter })
     }
 
+    /// One minute to ten: for a camera that refuses the login, since many lock a user out after a
+    /// few wrong tries.
+    pub fn after_refusal() -> Self {
+        Self { min: Duration::from_secs(60), max: Duration::from_secs(600), jitter: 0.25 }
+    }
+
     /// The wait before attempt number `attempt` (0 is the first retry). `random` is in 0..1.
     pub fn delay(&self, attempt: u32, random: f64) -> Duration {
         let base = self.base(attempt);

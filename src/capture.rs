@@ -20,10 +20,9 @@ use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::mailbox::{Put, Sender};
 use crate::model::{
-    CameraChange, CameraId, CameraState, Captured, ChangeGate, DecodeStrategy, Every, Frame,
-    Picture, Polygon, View,
+    CameraChange, CameraId, CameraState, Captured, ChangeGate, Every, Frame, Picture, Polygon, View,
 };
-use crate::status::{CameraStatus, Effort};
+use crate::status::{CameraStatus, Effort, Work};
 use crate::stop::Stop;
 use crate::watch::Observation;
 
@@ -43,6 +42,9 @@ pub enum CaptureError {
     NoFirstFrame(Duration),
     #[error("no frame for {}", humantime::format_duration(*.0))]
     Stalled(Duration),
+    /// User name and password are missing or wrong.
+    #[error("the camera refuses the login: {0}")]
+    Refused(String),
     #[error("{0}")]
     Source(String),
 }
@@ -64,8 +66,8 @@ pub trait Source {
     /// more work goes into it than needed.
     fn pull(&mut self, timeout: Duration, sampler: &mut Sampler) -> Result<Pulled, CaptureError>;
 
-    /// How much is decoded, and the time between key frames, as far as that is known.
-    fn strategy(&self) -> (Option<DecodeStrategy>, Option<Duration>);
+    /// How it does that.
+    fn work(&self) -> Work;
 }
 
 /// Opens a source, again and again.
@@ -95,6 +97,8 @@ pub struct Capture {
     pub status: Arc<CameraStatus>,
     pub clock: Clock,
     pub backoff: Backoff,
+    /// The same after a refused login.
+    pub refused: Backoff,
 }
 
 /// How a life ended.
@@ -109,6 +113,8 @@ struct Reel {
     sampler: Sampler,
     /// A first frame has come, and was told.
     running: bool,
+    /// What was told with it.
+    note: Option<Arc<str>>,
     /// When the newest frame came.
     newest: Instant,
     /// When it was told what all this takes.
@@ -121,7 +127,7 @@ impl Reel {
     fn new(every: Every) -> Self {
         let sampler = Sampler::new(every);
         let now = Instant::now();
-        Self { sampler, running: false, newest: now, told: now, gap: Duration::ZERO }
+        Self { sampler, running: false, note: None, newest: now, told: now, gap: Duration::ZERO }
     }
 
     fn frame_came(&mut self) {
@@ -160,7 +166,11 @@ pub fn run(capture: &Capture, stop: &Stop) {
         if born.elapsed() >= STABLE {
             attempt = 0;
         }
-        let wait = capture.backoff.delay(attempt, fastrand::f64());
+        let backoff = match error {
+            CaptureError::Refused(_) => &capture.refused,
+            _ => &capture.backoff,
+        };
+        let wait = backoff.delay(attempt, fastrand::f64());
         attempt += 1;
         let state = match error {
             CaptureError::Stalled(_) => CameraState::Stalled,
@@ -198,15 +208,7 @@ fn run_once(capture: &Capture, stop: &Stop, reel: &mut Reel) -> Life {
         }
         reel.frame_came();
         capture.status.frame_received();
-        if reel.told.elapsed() >= TELL {
-            reel.told = Instant::now();
-            capture.tell_effort(source.as_ref());
-        }
-        if !reel.running && matches!(pulled, Pulled::Frame(..)) {
-            reel.running = true;
-            tracing::info!(source = capture.opener.describe(), "frames are flowing");
-            capture.tell(CameraState::Running, String::new(), 0);
-        }
+        capture.report(source.as_ref(), reel, matches!(pulled, Pulled::Frame(..)));
         if let Pulled::Frame(picture, captured) = pulled
             && capture.put(picture, captured) == Put::Closed
         {
@@ -227,12 +229,25 @@ fn overdue(capture: &Capture, running: bool, silence: Duration) -> Option<Captur
 }
 
 impl Capture {
-    /// What this thread takes, which decodes by itself.
-    fn tell_effort(&self, source: &dyn Source) {
-        let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-        let cpu = Duration::try_from(cpu).unwrap_or_default();
-        let (strategy, key_interval) = source.strategy();
-        self.status.tell_effort(Effort { strategy, key_interval, cpu });
+    /// Tells that frames flow, once, what should be known about that, and what it takes.
+    fn report(&self, source: &dyn Source, reel: &mut Reel, frame: bool) {
+        let first = frame && !reel.running;
+        if !first && reel.told.elapsed() < TELL {
+            return;
+        }
+        reel.told = Instant::now();
+        let work = source.work();
+        let news = reel.running && work.note != reel.note;
+        reel.note.clone_from(&work.note);
+        self.status.tell_effort(Effort { work, cpu: thread_time() });
+        if first {
+            reel.running = true;
+            tracing::info!(source = self.opener.describe(), "frames are flowing");
+        }
+        if first || news {
+            let note = reel.note.as_deref().unwrap_or_default();
+            self.tell(CameraState::Running, note.to_owned(), 0);
+        }
     }
 
     fn put(&self, mut picture: Picture, captured: Captured) -> Put {
@@ -257,6 +272,12 @@ impl Capture {
             tracing::debug!("nobody listens to camera changes any more");
         }
     }
+}
+
+/// What this thread has taken of a processor; it decodes by itself.
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub use load::{File, Loaded, load, parse};
 pub use problem::{Place, Problem, Problems};
 pub use secret::{Secret, Surroundings};
 pub use settings::{Device, ModelConfig, parse_device};
-pub use source::{CameraSource, parse_source};
+pub use source::{CameraSource, Network, Transport, parse_source};
 pub use watch::{LabelConfig, WatchConfig};
 
 use crate::model::NodeId;

@@ -129,6 +129,34 @@ impl Every {
     }
 }
 
+/// What decodes a camera's stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DecoderChoice {
+    /// Hardware where there is some, software when that fails.
+    #[default]
+    Auto,
+    Software,
+    /// NVIDIA's, through CUDA.
+    Nvcodec,
+    /// Intel's and AMD's, through VA-API.
+    Va,
+    /// Those of small boards, through the kernel.
+    V4l2,
+}
+
+impl DecoderChoice {
+    /// As the configuration names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Software => "software",
+            Self::Nvcodec => "nvcodec",
+            Self::Va => "va",
+            Self::V4l2 => "v4l2",
+        }
+    }
+}
+
 /// How much of a stream is decoded to get the frames that are analysed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodeStrategy {

@@ -204,7 +204,7 @@ impl Desk {
             dropped: counts.replaced,
             unchanged: counts.unchanged,
             cpu: rate(effort.cpu.saturating_sub(desk.cpu).as_secs_f64()),
-            effort,
+            work: effort.work,
         };
         let payload = payload::status(&desk.change, &load);
         (desk.analysed, desk.cpu, desk.since) = (counts.analysed, effort.cpu, Instant::now());

@@ -22,13 +22,23 @@ pub struct CameraStatus {
     effort: Mutex<Effort>,
 }
 
-/// What a camera's decoding takes.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Effort {
-    /// `None` while it is not known, and for sources that are not coded.
+/// How a source gets its frames, as far as that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Work {
+    /// How much is decoded; none for sources that are not coded.
     pub strategy: Option<DecodeStrategy>,
     /// The longest time between key frames lately.
     pub key_interval: Option<Duration>,
+    /// What decodes.
+    pub decoder: Option<Arc<str>>,
+    /// What people should know although frames flow.
+    pub note: Option<Arc<str>>,
+}
+
+/// What a camera's decoding takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Effort {
+    pub work: Work,
     /// What the capture thread has taken of a processor, decoding included.
     pub cpu: Duration,
 }
@@ -81,7 +91,7 @@ impl CameraStatus {
     }
 
     pub fn effort(&self) -> Effort {
-        *self.effort.lock().unwrap_or_else(PoisonError::into_inner)
+        self.effort.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn counts(&self) -> CameraCounts {

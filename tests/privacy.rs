@@ -9,17 +9,18 @@ use std::time::Duration;
 
 use ndarray::array;
 use seewhen::backoff::Backoff;
-use seewhen::capture::gstreamer::{Opener, Pace};
+use seewhen::capture::gstreamer::{Decoders, Opener, Pace};
 use seewhen::capture::{self, Capture};
 use seewhen::clip::preprocess::geometry::{Rounding, region_of};
 use seewhen::clip::preprocess::{Filter, PreprocessSpec, preprocess};
 use seewhen::clip::{EncodeError, ImageEncoder};
 use seewhen::clock::Clock;
-use seewhen::config::CameraSource;
+use seewhen::config::{CameraSource, Network};
 use seewhen::infer::{self, Inference};
 use seewhen::mailbox::{WhenFull, mailbox};
 use seewhen::model::{
-    CameraId, ChangeGate, Embedding, Every, Fit, LabelId, Picture, Point, Polygon, View, WatchId,
+    CameraId, ChangeGate, DecoderChoice, Embedding, Every, Fit, LabelId, Picture, Point, Polygon,
+    View, WatchId,
 };
 use seewhen::status::{CameraCounts, Status};
 use seewhen::stop::stop;
@@ -113,6 +114,8 @@ fn run(
         opener: Box::new(Opener {
             source: CameraSource::Test("white".to_owned()),
             every,
+            decoders: Decoders::new(DecoderChoice::Auto),
+            network: Network::default(),
             repeat: false,
             pace: Pace::Live,
             clock,
@@ -122,6 +125,7 @@ fn run(
         status: status.camera(&camera),
         clock,
         backoff: Backoff::default(),
+        refused: Backoff::after_refusal(),
     };
     let (_set, sets) = watch::channel(Arc::new(rules(&camera)));
     let inference = Inference {

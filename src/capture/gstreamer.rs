@@ -6,6 +6,8 @@
 
 mod convert;
 mod decoder;
+mod nal;
+mod orientation;
 mod source;
 
 use std::time::Duration;
@@ -17,12 +19,14 @@ use gstreamer_video as video;
 
 use self::convert::Converter;
 use self::decoder::Decoder;
+pub use self::decoder::Decoders;
+use self::nal::Nals;
 use super::sampler::Sampler;
 use super::selector::{Selector, Unit, Verdict};
-use super::{CaptureError, Open, Pulled, Source};
+use super::{CaptureError, Open, Pulled, Source, Work};
 use crate::clock::Clock;
-use crate::config::CameraSource;
-use crate::model::{Captured, DecodeStrategy, Every, Moment, WallTime};
+use crate::config::{CameraSource, Network};
+use crate::model::{Captured, Every, Moment, WallTime};
 
 /// A camera that is this far behind its own time skips to the next key frame.
 const LATE: Duration = Duration::from_millis(500);
@@ -41,6 +45,8 @@ pub enum Pace {
 pub struct Opener {
     pub source: CameraSource,
     pub every: Every,
+    pub decoders: Decoders,
+    pub network: Network,
     pub repeat: bool,
     pub pace: Pace,
     pub clock: Clock,
@@ -75,18 +81,22 @@ struct Pipeline {
     sink: AppSink,
     bus: gst::Bus,
     selector: Selector,
+    decoders: Decoders,
     decoder: Option<Decoder>,
+    nals: Nals,
     converter: Option<Converter>,
     lateness: Lateness,
     pace: Pace,
     clock: Clock,
+    /// What to add to an error of the source.
+    hint: Option<&'static str>,
     /// The stream has ended and the decoder has been emptied.
     ended: bool,
 }
 
 impl Pipeline {
     fn open(opener: &Opener) -> Result<Self, CaptureError> {
-        let (pipeline, sink) = source::build(&opener.source, opener.pace)?;
+        let (pipeline, sink) = source::build(&opener.source, opener.network, opener.pace)?;
         let bus = pipeline
             .bus()
             .ok_or_else(|| CaptureError::Source("the pipeline has no bus".to_owned()))?;
@@ -95,11 +105,14 @@ impl Pipeline {
             sink,
             bus,
             selector: Selector::new(opener.every),
+            decoders: opener.decoders.clone(),
             decoder: None,
+            nals: Nals::default(),
             converter: None,
             lateness: Lateness::default(),
             pace: opener.pace,
             clock: opener.clock,
+            hint: source::hint(&opener.source, opener.network),
             ended: false,
         };
         source.start()?;
@@ -109,8 +122,17 @@ impl Pipeline {
     fn start(&self) -> Result<(), CaptureError> {
         self.pipeline.set_state(gst::State::Playing).map(|_| ()).map_err(|error| {
             // The bus knows more than the state change.
-            trouble(&self.bus).unwrap_or_else(|| CaptureError::Source(error.to_string()))
+            self.trouble().unwrap_or_else(|| CaptureError::Source(error.to_string()))
         })
+    }
+
+    fn trouble(&self) -> Option<CaptureError> {
+        match (trouble(&self.bus)?, self.hint) {
+            (CaptureError::Source(text), Some(hint)) if text.contains("Failed to connect") => {
+                Some(CaptureError::Source(format!("{text}; {hint}")))
+            }
+            (error, _) => Some(error),
+        }
     }
 
     /// A coded frame: decoded when a frame that is due needs it.
@@ -120,24 +142,44 @@ impl Pipeline {
         sampler: &mut Sampler,
     ) -> Result<Pulled, CaptureError> {
         let (buffer, caps) = parts(sample)?;
-        let unit = unit(sample, buffer, self.clock);
+        let mut unit = unit(sample, buffer, self.clock);
+        unit.droppable |= !unit.key && self.nals.droppable(buffer, caps);
         let late = self.pace == Pace::Live && self.lateness.see(unit.order, self.clock) > LATE;
         let verdict = self.selector.judge(&unit, sampler.due(), late);
         if verdict == Verdict::Skip {
             sampler.pass(unit.time);
             return Ok(Pulled::Skipped);
         }
-        let mut decoder = match self.decoder.take().filter(|decoder| decoder.takes(caps)) {
-            Some(decoder) => decoder,
-            None => Decoder::new(caps, self.pace)?,
-        };
+        if let Err(error) = self.decode(sample, caps, verdict) {
+            // Without its decoder, hardware that failed is tried again or given up for software.
+            let hardware = self.decoder.take().is_some_and(|decoder| decoder.hardware());
+            self.selector.lost();
+            return if hardware && self.decoders.forgive(&error) {
+                Ok(Pulled::Skipped)
+            } else {
+                Err(error)
+            };
+        }
+        let alone = unit.key && verdict == Verdict::DecodeLast;
+        self.decoded(sampler, alone.then(|| self.selector.early()))
+    }
+
+    fn decode(
+        &mut self,
+        sample: &gst::Sample,
+        caps: &gst::CapsRef,
+        verdict: Verdict,
+    ) -> Result<(), CaptureError> {
+        if self.decoder.as_ref().is_none_or(|decoder| !decoder.takes(caps)) {
+            self.decoder = None;
+            self.decoder = Some(self.decoders.open(caps, self.pace)?);
+        }
+        let Some(decoder) = &mut self.decoder else { return Ok(()) };
         decoder.push(sample)?;
         if verdict == Verdict::DecodeLast {
             decoder.drain();
         }
-        self.decoder = Some(decoder);
-        let alone = unit.key && verdict == Verdict::DecodeLast;
-        self.decoded(sampler, alone.then(|| self.selector.early()))
+        Ok(())
     }
 
     /// The first frame that is due of those that the decoder has ready; one that it decoded
@@ -147,7 +189,7 @@ impl Pipeline {
         sampler: &mut Sampler,
         alone: Option<Duration>,
     ) -> Result<Pulled, CaptureError> {
-        while let Some(sample) = self.decoder.as_ref().and_then(Decoder::pull) {
+        while let Some(sample) = self.decoder.as_mut().and_then(Decoder::pull) {
             let pulled = self.raw(&sample, sampler, alone)?;
             if pulled != Pulled::Skipped {
                 return Ok(pulled);
@@ -179,7 +221,7 @@ impl Pipeline {
             self.converter = Some(Converter::new(info)?);
         }
         let Some(converter) = &self.converter else { return Err(broken("a converter")) };
-        let picture = converter.convert(buffer)?;
+        let picture = orientation::of(&self.sink).apply(converter.convert(buffer)?);
         let captured = match (self.pace, media) {
             (Pace::AsFastAsPossible, Some(time)) => {
                 Captured { at: Moment(time), time: WallTime(time.as_secs_f64()) }
@@ -216,14 +258,19 @@ impl Source for Pipeline {
                 self.coded(&sample, sampler)
             };
         }
-        if let Some(error) = trouble(&self.bus) {
+        if let Some(error) = self.trouble() {
             return Err(error);
         }
         if self.sink.is_eos() { self.last(sampler) } else { Ok(Pulled::Nothing) }
     }
 
-    fn strategy(&self) -> (Option<DecodeStrategy>, Option<Duration>) {
-        (self.selector.strategy(), self.selector.key_interval())
+    fn work(&self) -> Work {
+        Work {
+            strategy: self.selector.strategy(),
+            key_interval: self.selector.key_interval(),
+            decoder: self.decoder.as_ref().map(Decoder::name),
+            note: self.decoders.note(),
+        }
     }
 }
 
@@ -261,9 +308,11 @@ fn trouble(bus: &gst::Bus) -> Option<CaptureError> {
     while let Some(message) = bus.pop_filtered(&wanted) {
         match message.view() {
             gst::MessageView::Error(error) => {
-                return Some(missing.unwrap_or_else(|| {
-                    CaptureError::Source(explain(&error.error(), error.debug().as_deref()))
-                }));
+                let (error, debug) = (error.error(), error.debug());
+                let text = explain(&error, debug.as_deref());
+                let refused = error.matches(gst::ResourceError::NotAuthorized);
+                let kind = if refused { CaptureError::Refused } else { CaptureError::Source };
+                return Some(missing.unwrap_or_else(|| kind(text)));
             }
             gst::MessageView::Element(element) => {
                 missing = missing.or_else(|| element.structure().and_then(missing_plugin));

@@ -94,6 +94,11 @@ impl Selector {
         verdict
     }
 
+    /// The decoder was lost with all it had: nothing makes sense before the next key frame.
+    pub fn lost(&mut self) {
+        self.open = false;
+    }
+
     /// The longest of the last groups: from one key frame to the next.
     pub fn key_interval(&self) -> Option<Duration> {
         self.groups.iter().map(|group| group.length).max()

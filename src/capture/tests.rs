@@ -31,8 +31,8 @@ impl Source for Scripted {
         }
     }
 
-    fn strategy(&self) -> (Option<DecodeStrategy>, Option<Duration>) {
-        (None, None)
+    fn work(&self) -> Work {
+        Work::default()
     }
 }
 
@@ -84,6 +84,7 @@ fn capture(opener: Lives, frames: Sender, changes: mpsc::Sender<Observation>) ->
         status: Arc::default(),
         clock: Clock::start(),
         backoff: Backoff::try_new(Duration::from_millis(1), Duration::from_millis(2), 0.0).unwrap(),
+        refused: Backoff::after_refusal(),
     }
 }
 

@@ -11,8 +11,8 @@ use crate::config::{self, Camera, CameraSource, LabelConfig, WatchConfig};
 use crate::daemon::live::{self, Flow, Live};
 use crate::daemon::model::Model;
 use crate::model::{
-    CameraId, CameraState, Event, EventKind, Every, Fit, LabelId, Probability, View, WallTime,
-    WatchId,
+    CameraId, CameraState, DecoderChoice, Event, EventKind, Every, Fit, LabelId, Probability, View,
+    WallTime, WatchId,
 };
 use crate::publish::payload;
 use crate::watch::{LabelRule, Notice, ScoreKind};
@@ -129,6 +129,8 @@ fn camera(args: &Args) -> anyhow::Result<Camera> {
         view: args.fit.unwrap_or_default(),
         mask: Vec::new(),
         gate: None,
+        decoder: DecoderChoice::Auto,
+        network: config::Network::default(),
         repeat: args.repeat,
         connect_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),

@@ -9,9 +9,9 @@ use super::keys;
 use super::layer::list_of;
 use super::secret::Surroundings;
 use super::section::Section;
-use super::source::{self, CameraSource};
+use super::source::{self, CameraSource, Network, Transport};
 use super::value::{boolean, choice, describe, duration, number, text};
-use crate::model::{CameraId, ChangeGate, Every, Fit, Point, Polygon, Region, View};
+use crate::model::{CameraId, ChangeGate, DecoderChoice, Every, Fit, Point, Polygon, Region, View};
 
 /// `[[camera]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Camera {
     /// Areas that are black in every picture, whoever sees it.
     pub mask: Vec<Polygon>,
     pub gate: Option<ChangeGate>,
+    pub decoder: DecoderChoice,
+    pub network: Network,
     /// A file starts again at its end.
     pub repeat: bool,
     /// No first frame within this time ends the attempt.
@@ -53,6 +55,8 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
         Some(region) => read_region(&region).map(Some),
         None => (!camera.has("region")).then_some(None),
     };
+    let decoder = camera.get_or("decoder", DecoderChoice::Auto, |value| choice(value, &DECODERS));
+    let network = network(camera, source.as_ref());
     let repeat = camera.get_or("loop", false, boolean);
     let timeout =
         |key| camera.get_or(key, Duration::from_secs(10), |value| duration(value, TIMEOUT));
@@ -65,6 +69,8 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
         view: View { region: region?, fit, tiles },
         mask: mask?,
         gate: gate?,
+        decoder: decoder?,
+        network: network?,
         repeat: repeat?,
         connect_timeout: connect_timeout?,
         stall_timeout: stall_timeout?,
@@ -85,6 +91,28 @@ const FITS: &[(&str, (Option<Fit>, bool))] = &[
     ("stretch", (Some(Fit::Stretch), false)),
     ("tiles", (Some(Fit::Crop), true)),
 ];
+
+const DECODERS: [(&str, DecoderChoice); 5] = [
+    ("auto", DecoderChoice::Auto),
+    ("software", DecoderChoice::Software),
+    ("nvcodec", DecoderChoice::Nvcodec),
+    ("va", DecoderChoice::Va),
+    ("v4l2", DecoderChoice::V4l2),
+];
+
+fn network(camera: &Section<'_>, source: Option<&CameraSource>) -> Option<Network> {
+    let default = Network::default();
+    let transport = camera.get_or("transport", default.transport, |value| {
+        choice(value, &[("tcp", Transport::Tcp), ("udp", Transport::Udp)])
+    });
+    let tls_verify = camera.get_or("tls_verify", default.tls_verify, boolean);
+    let rtsp = source.is_none_or(|source| matches!(source, CameraSource::Rtsp { .. }));
+    if camera.has("transport") && !rtsp {
+        camera.problem("transport", "this is for rtsp:// sources; remove it");
+        return None;
+    }
+    Some(Network { transport: transport?, tls_verify: tls_verify? })
+}
 
 fn mask(value: &Value) -> Result<Vec<Polygon>, String> {
     let wanted = "write a list of areas, each with at least three corners [x, y] in fractions of \

@@ -32,6 +32,27 @@ pub enum CameraSource {
     Test(String),
 }
 
+/// How a network camera is talked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    pub transport: Transport,
+    /// Whether the camera's certificate must be one that the system trusts.
+    pub tls_verify: bool,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { transport: Transport::Tcp, tls_verify: true }
+    }
+}
+
+/// What carries the pictures of an RTSP camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Tcp,
+    Udp,
+}
+
 const ALLOWED: &str = "write rtsp://, rtsps://, http://, https://, file:PATH, v4l2:/dev/video0, \
                        test: or the path of a file";
 const SCHEMES: [&str; 7] = ["rtsp", "rtsps", "http", "https", "file", "v4l2", "test"];

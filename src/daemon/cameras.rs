@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::worker::Worker;
 use crate::backoff::Backoff;
-use crate::capture::gstreamer::{Opener, Pace};
+use crate::capture::gstreamer::{Decoders, Opener, Pace};
 use crate::capture::{self, Capture};
 use crate::clock::Clock;
 use crate::config::Camera;
@@ -58,6 +58,8 @@ impl Cameras {
             opener: Box::new(Opener {
                 source: camera.source.clone(),
                 every: camera.every,
+                decoders: Decoders::new(camera.decoder),
+                network: camera.network,
                 repeat: camera.repeat,
                 pace: ends.pace,
                 clock: ends.clock,
@@ -67,6 +69,7 @@ impl Cameras {
             status: ends.status.camera(&camera.id),
             clock: ends.clock,
             backoff: Backoff::default(),
+            refused: Backoff::after_refusal(),
         };
         let (handle, stop) = stop();
         let worker =

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::model::{
     CameraChange, DecodeStrategy, Event, EventKind, LabelId, NodeId, Probability, Region, WallTime,
 };
-use crate::status::Effort;
+use crate::status::Work;
 
 pub const ONLINE: &str = "online";
 pub const OFFLINE: &str = "offline";
@@ -116,11 +116,12 @@ struct StatusPayload<'a> {
     unchanged: u64,
     strategy: Option<&'static str>,
     key_interval: Option<f64>,
+    decoder: Option<&'a str>,
     cpu: f64,
 }
 
 /// What a camera does and takes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Load {
     /// Frames analysed per second.
     pub fps: f64,
@@ -130,11 +131,11 @@ pub struct Load {
     pub unchanged: u64,
     /// Share of one processor that capture and decoding took.
     pub cpu: f64,
-    pub effort: Effort,
+    pub work: Work,
 }
 
 /// A camera's state as JSON. `strategy`: how much of the stream is decoded, null while that is
-/// not known; `key_interval`: seconds, the longest lately.
+/// not known; `key_interval`: seconds, the longest lately; `decoder`: GStreamer's name of it.
 pub fn status(change: &CameraChange, load: &Load) -> Vec<u8> {
     let round = |value: f64, parts: f64| (value * parts).round() / parts;
     json(&StatusPayload {
@@ -145,8 +146,9 @@ pub fn status(change: &CameraChange, load: &Load) -> Vec<u8> {
         fps: round(load.fps, 100.0),
         dropped: load.dropped,
         unchanged: load.unchanged,
-        strategy: load.effort.strategy.map(DecodeStrategy::word),
-        key_interval: load.effort.key_interval.map(|length| round(length.as_secs_f64(), 1000.0)),
+        strategy: load.work.strategy.map(DecodeStrategy::word),
+        key_interval: load.work.key_interval.map(|length| round(length.as_secs_f64(), 1000.0)),
+        decoder: load.work.decoder.as_deref(),
         cpu: round(load.cpu, 10_000.0),
     })
 }
@@ -225,15 +227,16 @@ mod tests {
             attempt: 2,
             captured: Captured { at: Moment(Duration::ZERO), time: WallTime(7.0) },
         };
-        let effort = Effort {
+        let work = Work {
             strategy: Some(DecodeStrategy::KeyFrames),
             key_interval: Some(Duration::from_millis(2000)),
-            cpu: Duration::from_secs(9),
+            decoder: Some("avdec_h264".into()),
+            note: None,
         };
-        let load = Load { fps: 1.999_9, dropped: 3, unchanged: 5, cpu: 0.017_04, effort };
+        let load = Load { fps: 1.999_9, dropped: 3, unchanged: 5, cpu: 0.017_04, work };
         assert_eq!(
             text(status(&change, &load)),
-            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"unchanged":5,"strategy":"keyframes","key_interval":2.0,"cpu":0.017}"#
+            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"unchanged":5,"strategy":"keyframes","key_interval":2.0,"decoder":"avdec_h264","cpu":0.017}"#
         );
     }
 }

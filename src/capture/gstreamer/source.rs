@@ -12,7 +12,7 @@ use gstreamer_app::AppSink;
 
 use super::{Pace, explain};
 use crate::capture::CaptureError;
-use crate::config::{CameraSource, Secret};
+use crate::config::{CameraSource, Network, Secret, Transport};
 
 /// Coded frames that wait for us at most: more than two seconds of them. Then the sender waits.
 const WAITING: u32 = 64;
@@ -20,13 +20,12 @@ const WAITING: u32 = 64;
 /// The pipeline of `source`, and its sink.
 pub(super) fn build(
     source: &CameraSource,
+    network: Network,
     pace: Pace,
 ) -> Result<(gst::Pipeline, AppSink), CaptureError> {
     let head = match source {
         CameraSource::Rtsp { .. } => {
-            // TCP: one lost UDP packet smears a picture until the next key frame.
-            "rtspsrc name=source protocols=tcp latency=200 \
-             ! application/x-rtp,media=video ! parsebin"
+            "rtspsrc name=source latency=200 ! application/x-rtp,media=video ! parsebin"
         }
         CameraSource::Http { .. } => "souphttpsrc name=source is-live=true ! parsebin",
         CameraSource::File(_) => "filesrc name=source ! parsebin",
@@ -42,6 +41,7 @@ pub(super) fn build(
         .map_err(|_| CaptureError::Source("GStreamer made no pipeline".to_owned()))?;
     if let Some(element) = pipeline.by_name("source") {
         address(&element, source)?;
+        reach(&element, source, network);
     }
     let sink = pipeline
         .by_name("frames")
@@ -106,6 +106,34 @@ fn address(element: &gst::Element, source: &CameraSource) -> Result<(), CaptureE
         }
     }
     Ok(())
+}
+
+/// How the camera is talked to.
+fn reach(element: &gst::Element, source: &CameraSource, network: Network) {
+    match source {
+        CameraSource::Rtsp { .. } => {
+            // By default TCP: one lost UDP packet smears a picture until the next key frame.
+            let protocols = match network.transport {
+                Transport::Tcp => "tcp",
+                Transport::Udp => "udp",
+            };
+            element.set_property_from_str("protocols", protocols);
+            if !network.tls_verify {
+                element.set_property_from_str("tls-validation-flags", "no-flags");
+            }
+        }
+        CameraSource::Http { .. } => element.set_property("ssl-strict", network.tls_verify),
+        CameraSource::File(_) | CameraSource::V4l2(_) | CameraSource::Test(_) => {}
+    }
+}
+
+/// What GStreamer does not say when it cannot connect.
+pub(super) fn hint(source: &CameraSource, network: Network) -> Option<&'static str> {
+    let encrypted = matches!(source, CameraSource::Rtsp { url, .. } if url.starts_with("rtsps:"));
+    (encrypted && network.tls_verify).then_some(
+        "if the camera is there, its certificate may be one that the system does not trust: \
+         tls_verify = false takes any",
+    )
 }
 
 fn test_pattern(element: &gst::Element, pattern: &str) -> Result<(), CaptureError> {

@@ -54,6 +54,8 @@ fn config() -> Config {
             view: View::default(),
             mask: Vec::new(),
             gate: None,
+            decoder: crate::model::DecoderChoice::Auto,
+            network: crate::config::Network::default(),
             repeat: false,
             connect_timeout: Duration::from_secs(1),
             stall_timeout: Duration::from_secs(10),

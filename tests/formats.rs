@@ -1,0 +1,166 @@
+//! Video as cameras and files have it: every codec, shape and way up comes out as it should be
+//! seen. The clips are made here with real encoders.
+#![expect(clippy::unwrap_used, reason = "a test, helpers included")]
+
+#[path = "support/frames.rs"]
+mod frames;
+
+use std::path::{Path, PathBuf};
+
+use frames::{colour, frames, opener};
+use gstreamer::prelude::*;
+use gstreamer::{self as gst, ClockTime};
+use gstreamer_video as _;
+use seewhen::config::CameraSource;
+use seewhen::model::Picture;
+
+/// Writes ten frames of colour bars (white at the left, blue at the right) with `chain` behind the
+/// source; `None` when an encoder is not installed.
+fn clip(folder: &Path, name: &str, chain: &str) -> PathBuf {
+    gst::init().unwrap();
+    let file = folder.join(name);
+    let line =
+        format!("videotestsrc num-buffers=10 pattern=smpte75 ! {chain} ! filesink name=file");
+    let writer = gst::parse::launch(&line).unwrap_or_else(|error| {
+        panic!("{line}: {error}; run scripts/setup test");
+    });
+    let writer = writer.downcast::<gst::Pipeline>().unwrap();
+    writer.by_name("file").unwrap().set_property("location", &file);
+    writer.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = writer.bus().unwrap().timed_pop_filtered(ClockTime::from_seconds(30), &ends);
+    if let gst::MessageView::Error(error) = end.expect("an end within 30 s").view() {
+        panic!("{line}: {error:?}");
+    }
+    writer.set_state(gst::State::Null).unwrap();
+    file
+}
+
+fn first(file: PathBuf) -> Picture {
+    let name = file.display().to_string();
+    let (pictures, _) = frames(&opener(CameraSource::File(file)), 5)
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
+    pictures.into_iter().next().unwrap()
+}
+
+/// Which of the bars' colours it is.
+fn bar(rgb: [u8; 3]) -> &'static str {
+    match rgb.map(|level| level > 95) {
+        [true, true, true] => "white",
+        [true, true, false] => "yellow",
+        [false, false, true] => "blue",
+        [false, false, false] => "black",
+        _ => "other",
+    }
+}
+
+#[test]
+fn every_codec_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = "video/x-raw,format=I420,width=320,height=240,framerate=10/1";
+    let bytes = "video/x-h264,stream-format=byte-stream,alignment=au";
+    for (name, chain) in [
+        ("h264.mp4", format!("{size} ! x264enc ! h264parse ! mp4mux")),
+        ("h264-bframes.mkv", format!("{size} ! x264enc bframes=3 ! h264parse ! matroskamux")),
+        ("h265.ts", format!("{size} ! x265enc ! h265parse ! mpegtsmux")),
+        ("h264-raw.h264", format!("{size} ! x264enc ! h264parse config-interval=-1 ! {bytes}")),
+        ("mjpeg.avi", format!("{size} ! jpegenc ! avimux")),
+        ("vp9.webm", format!("{size} ! vp9enc deadline=1 ! webmmux")),
+        ("av1.mkv", format!("{size} ! av1enc cpu-used=8 ! av1parse ! matroskamux")),
+        (
+            "h265-10bit.mkv",
+            "video/x-raw,format=I420_10LE,width=320,height=240,framerate=10/1 ! x265enc \
+             ! h265parse ! matroskamux"
+                .to_owned(),
+        ),
+    ] {
+        let picture = first(clip(folder.path(), name, &chain));
+        assert_eq!((picture.width, picture.height), (320, 240), "{name}");
+        assert_eq!(bar(colour(&picture, 0.05, 0.3)), "white", "{name}");
+        assert_eq!(bar(colour(&picture, 0.93, 0.3)), "blue", "{name}");
+    }
+}
+
+#[test]
+fn odd_sizes_and_full_chroma() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain = "video/x-raw,format=Y444,width=321,height=181,framerate=10/1 ! x264enc \
+                 ! h264parse ! matroskamux";
+    let picture = first(clip(folder.path(), "odd.mkv", chain));
+    assert_eq!((picture.width, picture.height), (321, 181));
+    assert_eq!(bar(colour(&picture, 0.93, 0.3)), "blue");
+}
+
+#[test]
+fn pixels_that_are_not_square_are_made_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for (par, width) in [("16/11", 512), ("1/2", 176), ("1000/1", 352)] {
+        let chain = format!(
+            "video/x-raw,format=I420,width=352,height=288,framerate=10/1,pixel-aspect-ratio={par} \
+             ! x264enc ! h264parse ! matroskamux"
+        );
+        let picture = first(clip(folder.path(), &format!("{width}.mkv"), &chain));
+        assert_eq!((picture.width, picture.height), (width, 288), "{par}");
+        assert_eq!(bar(colour(&picture, 0.05, 0.3)), "white");
+        assert_eq!(bar(colour(&picture, 0.93, 0.3)), "blue");
+    }
+}
+
+#[test]
+fn what_was_filmed_on_its_side_is_turned() {
+    let folder = tempfile::tempdir().unwrap();
+    // The left edge, which is white, goes to the top when turned clockwise.
+    let chain = "video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! x264enc \
+                 ! h264parse ! mp4mux";
+    for (matrix, size, white, blue) in [
+        ([0, 1, -1, 0], (240, 320), (0.7, 0.05), (0.7, 0.93)),
+        ([-1, 0, 0, -1], (320, 240), (0.93, 0.7), (0.05, 0.7)),
+        ([0, -1, 1, 0], (240, 320), (0.3, 0.93), (0.3, 0.05)),
+    ] {
+        let file = clip(folder.path(), "turned.mp4", chain);
+        turn(&file, matrix);
+        let picture = first(file);
+        assert_eq!((picture.width, picture.height), size, "{matrix:?}");
+        assert_eq!(bar(colour(&picture, white.0, white.1)), "white", "{matrix:?}");
+        assert_eq!(bar(colour(&picture, blue.0, blue.1)), "blue", "{matrix:?}");
+    }
+}
+
+/// Writes the turn into the header of an MP4 file's track (ISO 14496-12, 8.3.2), as phones do.
+fn turn(file: &Path, [a, b, c, d]: [i32; 4]) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let header = bytes.windows(4).position(|four| four == b"tkhd").unwrap();
+    let matrix = header + 44;
+    for (index, value) in [(0, a), (1, b), (3, c), (4, d)] {
+        bytes[matrix + index * 4..][..4].copy_from_slice(&(value << 16).to_be_bytes());
+    }
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn interlaced_rows_show_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    // A white frame and a black one woven into one: a comb of white and black rows.
+    let chain = "video/x-raw,format=I420,width=320,height=240,framerate=20/1 \
+                 ! videobox name=none ! interlace field-pattern=1:1 top-field-first=true \
+                 ! x264enc interlaced=true quantizer=10 pass=quant ! h264parse ! matroskamux";
+    let chain = chain.replace("videobox name=none", "identity");
+    let file = folder.path().join("comb.mkv");
+    let made = clip(folder.path(), "bars.mkv", &chain);
+    let line = format!(
+        "videotestsrc num-buffers=20 pattern=blink ! {chain} ! filesink location={}",
+        file.display()
+    );
+    let writer = gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    writer.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    writer.bus().unwrap().timed_pop_filtered(ClockTime::from_seconds(30), &ends).unwrap();
+    writer.set_state(gst::State::Null).unwrap();
+    assert_eq!(bar(colour(&first(made), 0.93, 0.3)), "blue");
+    let (pictures, _) = frames(&opener(CameraSource::File(file)), 6).unwrap();
+    for picture in &pictures {
+        let row = |y: usize| i16::from(picture.rgb[y * 320 * 3 + 480]);
+        let comb = (100..140).map(|y| (row(y) - row(y + 1)).abs()).max().unwrap();
+        assert!(comb < 30, "neighbouring rows differ by {comb}");
+    }
+}
