@@ -51,13 +51,15 @@ pub fn run(mut inference: Inference) {
     let mut memory = Memory::default();
     loop {
         inference.status.worker_turned();
-        let frames = match inference.frames.next_batch(max_size, inference.max_wait, PATIENCE) {
+        let mut frames = match inference.frames.next_batch(max_size, inference.max_wait, PATIENCE) {
             Batch::Frames(frames) => frames,
             Batch::Idle => continue,
             Batch::Closed => return,
         };
         let rules = inference.sets.borrow().clone();
         memory.retain(|camera| rules.cameras.iter().any(|known| known.id == *camera));
+        // What nobody asks about need not be encoded.
+        frames.retain(|frame| rules.for_camera(&frame.camera).next().is_some());
         for (frame, look) in inference.look(&frames, &mut memory) {
             inference.status.camera(&frame.camera).frame_analysed();
             let scored = Scored {

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use frames::{frames, opener};
 use gstreamer_rtsp_server::prelude::*;
-use gstreamer_rtsp_server::{RTSPAuth, RTSPMediaFactory, RTSPServer, RTSPToken, gio};
+use gstreamer_rtsp_server::{RTSPAuth, RTSPToken, gio};
 use live::{Server, allow, require_login};
 use seewhen::capture::CaptureError;
 use seewhen::capture::gstreamer::Opener;
