@@ -116,6 +116,7 @@ fn run(
             every,
             decoders: Decoders::new(DecoderChoice::Auto),
             network: Network::default(),
+            region: view.region,
             repeat: false,
             pace: Pace::Live,
             clock,

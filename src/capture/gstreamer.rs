@@ -26,7 +26,7 @@ use super::selector::{Selector, Unit, Verdict};
 use super::{CaptureError, Open, Pulled, Source, Work};
 use crate::clock::Clock;
 use crate::config::{CameraSource, Network};
-use crate::model::{Captured, Every, Moment, WallTime};
+use crate::model::{Captured, Every, Moment, Region, WallTime};
 
 /// A camera that is this far behind its own time skips to the next key frame.
 const LATE: Duration = Duration::from_millis(500);
@@ -47,6 +47,8 @@ pub struct Opener {
     pub every: Every,
     pub decoders: Decoders,
     pub network: Network,
+    /// The part that is analysed: frames need no more pixels than that takes.
+    pub region: Option<Region>,
     pub repeat: bool,
     pub pace: Pace,
     pub clock: Clock,
@@ -86,6 +88,8 @@ struct Pipeline {
     nals: Nals,
     converter: Option<Converter>,
     lateness: Lateness,
+    source: CameraSource,
+    region: Option<Region>,
     pace: Pace,
     clock: Clock,
     /// What to add to an error of the source.
@@ -110,6 +114,8 @@ impl Pipeline {
             nals: Nals::default(),
             converter: None,
             lateness: Lateness::default(),
+            source: opener.source.clone(),
+            region: opener.region,
             pace: opener.pace,
             clock: opener.clock,
             hint: source::hint(&opener.source, opener.network),
@@ -127,11 +133,13 @@ impl Pipeline {
     }
 
     fn trouble(&self) -> Option<CaptureError> {
-        match (trouble(&self.bus)?, self.hint) {
-            (CaptureError::Source(text), Some(hint)) if text.contains("Failed to connect") => {
-                Some(CaptureError::Source(format!("{text}; {hint}")))
+        match trouble(&self.bus)? {
+            CaptureError::Source(text) if text.contains("Failed to connect") => {
+                let hint = || self.hint.map(|hint| format!("{text}; {hint}"));
+                let why = source::obstacle(&self.source).or_else(hint).unwrap_or(text.clone());
+                Some(CaptureError::Source(why))
             }
-            (error, _) => Some(error),
+            error => Some(error),
         }
     }
 
@@ -218,9 +226,9 @@ impl Pipeline {
         }
         let info = video::VideoInfo::from_caps(caps).map_err(|_| broken("a known format"))?;
         if self.converter.as_ref().is_none_or(|converter| converter.from != info) {
-            self.converter = Some(Converter::new(info)?);
+            self.converter = Some(Converter::new(info, self.region)?);
         }
-        let Some(converter) = &self.converter else { return Err(broken("a converter")) };
+        let Some(converter) = &mut self.converter else { return Err(broken("a converter")) };
         let picture = orientation::of(&self.sink).apply(converter.convert(buffer)?);
         let captured = match (self.pace, media) {
             (Pace::AsFastAsPossible, Some(time)) => {

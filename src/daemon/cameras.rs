@@ -60,6 +60,7 @@ impl Cameras {
                 every: camera.every,
                 decoders: Decoders::new(camera.decoder),
                 network: camera.network,
+                region: camera.view.region,
                 repeat: camera.repeat,
                 pace: ends.pace,
                 clock: ends.clock,

@@ -20,6 +20,7 @@ pub fn opener(source: CameraSource) -> Opener {
         every: Every::Interval(Duration::from_millis(10)),
         decoders: Decoders::new(DecoderChoice::Auto),
         network: Network::default(),
+        region: None,
         repeat: false,
         pace: Pace::Live,
         clock: Clock::start(),

@@ -4,62 +4,97 @@ use gstreamer as gst;
 use gstreamer_video as video;
 
 use crate::capture::CaptureError;
-use crate::model::Picture;
+use crate::model::{Picture, Region};
 
 /// A pixel that is wider or narrower than this is a mistake of the file.
 const ODDEST: f64 = 8.0;
+/// Rows (or columns, of an upright picture) that what is analysed keeps at least: twice what most
+/// encoders take, and enough for people to look at.
+const DETAIL: f64 = 720.0;
 
-/// From the decoder's format to RGB, as high as it was and as wide as it is shown.
+/// From the decoder's format to RGB. What is finer than anyone needs is scaled down first, in the
+/// decoder's format, which is less than half as many bytes.
 pub(super) struct Converter {
     pub(super) from: video::VideoInfo,
-    to: video::VideoInfo,
-    convert: video::VideoConverter,
+    steps: Vec<Step>,
 }
 
-impl Converter {
-    pub(super) fn new(from: video::VideoInfo) -> Result<Self, CaptureError> {
-        let cannot = |why: String| {
+/// One conversion, with the buffer that its result is written to, frame after frame.
+struct Step {
+    convert: video::VideoConverter,
+    from: video::VideoInfo,
+    to: video::VideoInfo,
+    result: gst::Buffer,
+}
+
+impl Step {
+    fn new(
+        from: &video::VideoInfo,
+        format: video::VideoFormat,
+        (width, height): (u32, u32),
+    ) -> Result<Self, CaptureError> {
+        let cannot = |why: gst::glib::BoolError| {
             let format = from.format();
             CaptureError::Source(format!("cannot convert {format} frames to RGB: {why}"))
         };
         // A converter refuses to change pace or interlacing.
-        let to =
-            video::VideoInfo::builder(video::VideoFormat::Rgb, shown_width(&from), from.height())
-                .fps(from.fps())
-                .par(gst::Fraction::new(1, 1))
-                .interlace_mode(from.interlace_mode())
-                .build()
-                .map_err(|error| cannot(error.to_string()))?;
-        let convert = video::VideoConverter::new(&from, &to, None)
-            .map_err(|error| cannot(error.to_string()))?;
-        Ok(Self { from, to, convert })
+        let mut to = video::VideoInfo::builder(format, width, height)
+            .fps(from.fps())
+            .par(gst::Fraction::new(1, 1))
+            .interlace_mode(from.interlace_mode());
+        let colorimetry = from.colorimetry();
+        if format == from.format() {
+            to = to.colorimetry(&colorimetry).chroma_site(from.chroma_site());
+        }
+        let to = to.build().map_err(cannot)?;
+        let convert = video::VideoConverter::new(from, &to, None).map_err(cannot)?;
+        let result = gst::Buffer::with_size(to.size()).map_err(cannot)?;
+        Ok(Self { convert, from: from.clone(), to, result })
     }
 
-    pub(super) fn convert(&self, buffer: &gst::BufferRef) -> Result<Picture, CaptureError> {
-        let broken = |what: &str| CaptureError::Source(format!("a frame {what}"));
+    fn run(&mut self, buffer: &gst::BufferRef) -> Result<(), CaptureError> {
         let from = video::VideoFrameRef::from_buffer_ref_readable(buffer, &self.from)
             .map_err(|_| broken("that is smaller than its format says"))?;
-        let mut rgb =
-            gst::Buffer::with_size(self.to.size()).map_err(|_| broken("too large for memory"))?;
-        {
-            let rgb = rgb.get_mut().ok_or_else(|| broken("that is shared"))?;
-            let mut to = video::VideoFrameRef::from_buffer_ref_writable(rgb, &self.to)
-                .map_err(|_| broken("that cannot be written"))?;
-            self.convert.frame_ref(&from, &mut to);
+        let result = self.result.get_mut().ok_or_else(|| broken("that is shared"))?;
+        let mut to = video::VideoFrameRef::from_buffer_ref_writable(result, &self.to)
+            .map_err(|_| broken("that cannot be written"))?;
+        self.convert.frame_ref(&from, &mut to);
+        Ok(())
+    }
+}
+
+fn broken(what: &str) -> CaptureError {
+    CaptureError::Source(format!("a frame {what}"))
+}
+
+impl Converter {
+    /// For frames of `from`, of which `region` is analysed.
+    pub(super) fn new(
+        from: video::VideoInfo,
+        region: Option<Region>,
+    ) -> Result<Self, CaptureError> {
+        let size = shown_size(&from, region);
+        let mut steps = Vec::new();
+        if size.1 < from.height() {
+            steps.push(Step::new(&from, from.format(), size)?);
         }
-        let to = video::VideoFrameRef::from_buffer_ref_readable(&rgb, &self.to)
-            .map_err(|_| broken("that cannot be read"))?;
-        let stride = usize::try_from(self.to.stride()[0]).unwrap_or(0);
-        let row = self.to.width() as usize * 3;
-        let data = to.plane_data(0).map_err(|_| broken("without pixels"))?;
-        let mut pixels = Vec::with_capacity(row * self.to.height() as usize);
-        for line in data.chunks_exact(stride.max(1)).take(self.to.height() as usize) {
-            pixels.extend_from_slice(&line[..row]);
+        let last = steps.last().map_or(&from, |step: &Step| &step.to).clone();
+        steps.push(Step::new(&last, video::VideoFormat::Rgb, size)?);
+        Ok(Self { from, steps })
+    }
+
+    pub(super) fn convert(&mut self, buffer: &gst::BufferRef) -> Result<Picture, CaptureError> {
+        let mut done: Option<&Step> = None;
+        for step in &mut self.steps {
+            step.run(done.map_or(buffer, |before| &before.result))?;
+            done = Some(step);
         }
+        let done = done.ok_or_else(|| broken("without a conversion"))?;
+        let mut picture = packed(done)?;
         if self.interlaced(buffer) {
-            one_moment(&mut pixels, row);
+            one_moment(&mut picture.rgb, picture.width as usize * 3);
         }
-        Ok(Picture { width: self.to.width(), height: self.to.height(), rgb: pixels })
+        Ok(picture)
     }
 
     /// Whether odd and even rows were taken at different moments.
@@ -75,13 +110,34 @@ impl Converter {
     }
 }
 
-/// The width at which pixels are square. Rows are left alone: they may belong to two fields.
-fn shown_width(from: &video::VideoInfo) -> u32 {
+/// The pixels of a result, without what pads its rows.
+fn packed(step: &Step) -> Result<Picture, CaptureError> {
+    let (width, height) = (step.to.width(), step.to.height());
+    let frame = video::VideoFrameRef::from_buffer_ref_readable(&step.result, &step.to)
+        .map_err(|_| broken("that cannot be read"))?;
+    let stride = usize::try_from(step.to.stride()[0]).unwrap_or(0);
+    let row = width as usize * 3;
+    let data = frame.plane_data(0).map_err(|_| broken("without pixels"))?;
+    let mut rgb = Vec::with_capacity(row * height as usize);
+    for line in data.chunks_exact(stride.max(1)).take(height as usize) {
+        rgb.extend_from_slice(&line[..row]);
+    }
+    Ok(Picture { width, height, rgb })
+}
+
+/// The size at which pixels are square, and no larger than `region` needs. The rows of interlaced
+/// frames are left alone: they belong to two fields.
+fn shown_size(from: &video::VideoInfo, region: Option<Region>) -> (u32, u32) {
     let (numerator, denominator) = (from.par().numer(), from.par().denom());
     let par = f64::from(numerator) / f64::from(denominator);
-    let width = (f64::from(from.width()) * par).round();
-    let sane = (1.0 / ODDEST..=ODDEST).contains(&par) && width >= 1.0;
-    if sane { width as u32 } else { from.width() }
+    let sane = (1.0 / ODDEST..=ODDEST).contains(&par);
+    let (width, height) = (f64::from(from.width()), f64::from(from.height()));
+    let width = if sane { (width * par).max(1.0) } else { width };
+    let progressive = from.interlace_mode() == video::VideoInterlaceMode::Progressive;
+    let (across, down) = region.map_or((1.0, 1.0), |region| (region.width, region.height));
+    let scale = if progressive { DETAIL / (width * across).min(height * down) } else { 1.0 };
+    let shown = |side: f64| (side * scale.min(1.0)).round().max(1.0) as u32;
+    (shown(width), shown(height))
 }
 
 /// Puts the mean of its neighbours into every second row.

@@ -4,11 +4,15 @@
 //! Values are set as properties, never pasted into the description: nothing in an address can
 //! become pipeline syntax, and no password can turn up in an error message.
 
+use std::io::ErrorKind;
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
+use url::Url;
 
 use super::{Pace, explain};
 use crate::capture::CaptureError;
@@ -125,6 +129,36 @@ fn reach(element: &gst::Element, source: &CameraSource, network: Network) {
         CameraSource::Http { .. } => element.set_property("ssl-strict", network.tls_verify),
         CameraSource::File(_) | CameraSource::V4l2(_) | CameraSource::Test(_) => {}
     }
+}
+
+/// Why there is no connection, which GStreamer does not say: asked once more, at most this long.
+const ASK: Duration = Duration::from_secs(2);
+
+/// What is wrong with the way to `source`, if anything.
+pub(super) fn obstacle(source: &CameraSource) -> Option<String> {
+    let (CameraSource::Rtsp { url, .. } | CameraSource::Http { url, .. }) = source else {
+        return None;
+    };
+    let url = Url::parse(url).ok()?;
+    let default = match url.scheme() {
+        "rtsp" => 554,
+        "rtsps" => 322,
+        _ => url.port_or_known_default()?,
+    };
+    let (host, port) = (url.host_str()?, url.port().unwrap_or(default));
+    let plain = host.trim_start_matches('[').trim_end_matches(']');
+    let place = match (plain, port).to_socket_addrs() {
+        Ok(mut places) => places.next()?,
+        Err(error) => return Some(format!("the host {host} is not known: {error}")),
+    };
+    let error = TcpStream::connect_timeout(&place, ASK).err()?;
+    Some(match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            format!("{host} is there, and nothing listens on its port {port}")
+        }
+        ErrorKind::TimedOut => format!("{host} does not answer on port {port}"),
+        _ => format!("no way to {host}, port {port}: {error}"),
+    })
 }
 
 /// What GStreamer does not say when it cannot connect.
