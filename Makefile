@@ -2,6 +2,7 @@
 # make test    everything that must hold before a change goes in
 # make lint    formatting, clippy, dependencies' licences and sources
 # make parity  imported models against the reference implementation (half an hour, 20 GB)
+# make chaos   cameras that fail, for minutes on end: docs/reliability.md
 # make fmt     formats the sources
 
 # What scripts/setup builds lies here, after anything that the user has.
@@ -15,7 +16,7 @@ parity:
 	cargo build --release --bin seewhen
 	scripts/parity
 
-.PHONY: demo test lint fmt parity clean-runtime
+.PHONY: demo test lint fmt parity chaos clean-runtime
 
 demo:
 	scripts/setup demo
@@ -24,6 +25,11 @@ demo:
 
 test: lint
 	cargo test
+
+chaos:
+	scripts/setup test
+	cargo build --release --example camera
+	cargo test --release --test faults --test endurance -- --nocapture --include-ignored --test-threads 1
 
 lint:
 	scripts/setup test

@@ -1,0 +1,218 @@
+//! What takes minutes: `make chaos` runs it. A camera that is cut a hundred times, and every broken
+//! file that there is, next to a camera that must not notice.
+#![expect(clippy::unwrap_used, reason = "a test, helpers included")]
+#![expect(clippy::print_stdout, reason = "its table is its result")]
+
+#[path = "support/proxy.rs"]
+mod proxy;
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread::{Builder, sleep};
+use std::time::{Duration, Instant};
+
+use proxy::Proxy;
+use seewhen::backoff::Backoff;
+use seewhen::capture::gstreamer::{Decoders, Opener, Pace};
+use seewhen::capture::{self, Capture};
+use seewhen::clock::Clock;
+use seewhen::config::{Network, parse_source};
+use seewhen::mailbox::{Batch, WhenFull, mailbox};
+use seewhen::model::{CameraId, CameraState, DecoderChoice, Every, View};
+use seewhen::status::Status;
+use seewhen::stop::stop;
+use seewhen::watch::Observation;
+use support::{Broker, Heard, Seewhen, bikes, wait_for};
+use tokio::sync::mpsc;
+
+/// The demo's camera as a process of its own, so that only our side is counted.
+struct Camera(Child, u16);
+
+impl Camera {
+    fn start() -> Self {
+        let tests = std::env::current_exe().unwrap();
+        let program = tests.ancestors().nth(2).unwrap().join("examples/camera");
+        let mut child = Command::new(program)
+            .args(["--port", "0", "--mount"])
+            .arg(format!("bikes={}", bikes().display()))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().rsplit([':', '/']).nth(1).unwrap().parse().unwrap();
+        Self(child, port)
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    files: usize,
+    threads: usize,
+    kilobytes: usize,
+}
+
+fn size() -> Size {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let number = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let files = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    Size { files, threads: number("Threads:"), kilobytes: number("VmRSS:") }
+}
+
+#[test]
+#[ignore = "takes minutes: make chaos"]
+fn a_hundred_cuts_leave_nothing_behind() {
+    capture::gstreamer::init().unwrap();
+    let camera = Camera::start();
+    let proxy = Proxy::to(camera.1);
+    let address = format!("rtsp://127.0.0.1:{}/bikes", proxy.port);
+    let (id, clock) = (CameraId::try_new("cut").unwrap(), Clock::start());
+    let (put, received) = mailbox(WhenFull::Replace);
+    let (changes, mut told) = mpsc::channel(64);
+    let every = Every::Interval(Duration::from_millis(200));
+    let short = Duration::from_millis(100);
+    let capture = Capture {
+        camera: id.clone(),
+        view: View::default(),
+        every,
+        mask: Vec::new(),
+        gate: None,
+        connect_timeout: Duration::from_secs(10),
+        stall_timeout: Duration::from_secs(10),
+        opener: Box::new(Opener {
+            source: parse_source(&address, Path::new("")).unwrap(),
+            every,
+            decoders: Decoders::new(DecoderChoice::Auto),
+            network: Network::default(),
+            region: None,
+            repeat: false,
+            pace: Pace::Live,
+            clock,
+        }),
+        frames: put,
+        changes,
+        status: Arc::new(Status::default()).camera(&id),
+        clock,
+        backoff: Backoff::try_new(short, short, 0.0).unwrap(),
+        refused: Backoff::after_refusal(),
+    };
+    let (handle, stopped) = stop();
+    let capturing = Builder::new().spawn(move || capture::run(&capture, &stopped)).unwrap();
+    let mut until = |state: CameraState| loop {
+        let Some(Observation::Camera(change)) = told.blocking_recv() else { panic!("no news") };
+        if change.state == state {
+            return;
+        }
+    };
+    let mut settled = None;
+    println!("| cuts | file descriptors | threads | memory |\n|---|---|---|---|");
+    for cuts in 0..=100 {
+        until(CameraState::Running);
+        let Batch::Frames(_) = received.next_batch(1, Duration::ZERO, Duration::from_secs(10))
+        else {
+            panic!("no frame after {cuts} cuts");
+        };
+        if cuts % 10 == 0 {
+            sleep(Duration::from_millis(300));
+            let now = size();
+            println!("| {cuts} | {} | {} | {} MiB |", now.files, now.threads, now.kilobytes / 1024);
+            // The first connections set up what stays.
+            if cuts == 20 {
+                settled = Some(now);
+            }
+            if let Some(before) = settled {
+                assert!(now.files <= before.files + 2, "{before:?} -> {now:?}");
+                assert!(now.threads <= before.threads + 2, "{before:?} -> {now:?}");
+                assert!(now.kilobytes <= before.kilobytes * 11 / 10, "{before:?} -> {now:?}");
+            }
+        }
+        if cuts < 100 {
+            proxy.cut();
+            until(CameraState::Retrying);
+        }
+    }
+    drop(handle);
+    capturing.join().unwrap();
+}
+
+/// Every file of a folder of broken and unusual video, when it is there.
+fn tricky() -> Option<Vec<PathBuf>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media/tricky");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).ok()?.map(|entry| entry.unwrap().path()).collect();
+    let video = ["mp4", "mkv", "webm", "avi", "ts", "h264", "gif"];
+    files
+        .retain(|file| file.extension().is_some_and(|end| video.iter().any(|known| end == *known)));
+    files.sort();
+    Some(files)
+}
+
+#[test]
+#[ignore = "takes minutes: make chaos"]
+fn no_file_harms_the_camera_beside_it() {
+    let Some(files) = tricky() else {
+        println!("skipped: the folder of tricky files is not here");
+        return;
+    };
+    let (broker, camera) = (Broker::start(), Camera::start());
+    let configuration = |file: Option<&Path>| {
+        let tricky = file.map_or(String::new(), |file| {
+            let path = file.display();
+            format!(
+                "[[camera]]\nid = \"tricky\"\nsource = \"file:{path}\"\nconnect_timeout = \"5s\"\n"
+            )
+        });
+        format!(
+            "node = \"test\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n[[camera]]\nid = \"calm\"\nsource = \
+             \"rtsp://127.0.0.1:{}/bikes\"\nevery = \"500ms\"\n{tricky}[[watch]]\nid = \"w\"\n\
+             publish_every = \"0s\"\n[[watch.label]]\nid = \"a\"\nprompts = [\"a cyclist\"]\nthreshold \
+             = 0.9\n[[watch.label]]\nid = \"b\"\nprompts = [\"an empty street\"]\n",
+            broker.port, camera.1
+        )
+    };
+    let heard = broker.subscribe();
+    let seewhen = Seewhen::start(&configuration(None));
+    heard.expect("/calm/available", Duration::from_secs(20), |message| message.payload == "online");
+    println!("| file | frames | what was said | calm camera's worst age |\n|---|---|---|---|");
+    for file in &files {
+        let from = heard.heard().len();
+        seewhen.configure(&configuration(Some(file)));
+        seewhen.signal("HUP");
+        let (status, started) = ("/tricky/status", Instant::now());
+        let news = || heard.heard().into_iter().skip(from).collect::<Vec<Heard>>();
+        // Frames, or a reason.
+        let said = wait_for(&file.display().to_string(), Duration::from_secs(15), || {
+            let all = news();
+            let frames =
+                all.iter().filter(|m| m.topic.ends_with("/tricky/w/probabilities")).count();
+            let reason = all.iter().filter(|m| m.topic.ends_with(status) && !m.payload.is_empty());
+            let mut reason =
+                reason.map(|m| m.json()["reason"].as_str().unwrap_or_default().to_owned());
+            let reason = reason.rfind(|reason| !reason.is_empty());
+            let enough = started.elapsed() > Duration::from_secs(3) && frames > 0;
+            (enough || reason.is_some()).then(|| (frames, reason.unwrap_or_default()))
+        });
+        let calm: Vec<Heard> =
+            news().into_iter().filter(|m| m.topic.ends_with("/calm/w/probabilities")).collect();
+        let ages = calm.windows(2).map(|two| two[1].time - two[0].json()["time"].as_f64().unwrap());
+        let age = ages.fold(0.0, f64::max);
+        let name = file.file_name().unwrap().display();
+        println!("| {name} | {} | {} | {:.0} ms |", said.0, said.1, age * 1000.0);
+        assert!(age < 3.0, "{name}: the camera beside it stood still for {age} s");
+    }
+    let last = heard.on("/calm/available").last().cloned().unwrap();
+    assert_eq!(last.payload, "online");
+}
