@@ -41,8 +41,11 @@ impl Camera {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        lines.read_line(&mut line).unwrap();
+        // It goes on telling where its loops start.
+        Builder::new().spawn(move || lines.lines().for_each(drop)).unwrap();
         let port = line.trim().rsplit([':', '/']).nth(1).unwrap().parse().unwrap();
         Self(child, port)
     }
