@@ -171,11 +171,11 @@ fn no_file_harms_the_camera_beside_it() {
         return;
     };
     let (broker, camera) = (Broker::start(), Camera::start());
-    let configuration = |file: Option<&Path>| {
-        let tricky = file.map_or(String::new(), |file| {
+    let configuration = |file: Option<(usize, &Path)>| {
+        let tricky = file.map_or(String::new(), |(number, file)| {
             let path = file.display();
             format!(
-                "[[camera]]\nid = \"tricky\"\nsource = \"file:{path}\"\nconnect_timeout = \"5s\"\n"
+                "[[camera]]\nid = \"tricky-{number}\"\nsource = \"file:{path}\"\nconnect_timeout = \"5s\"\n"
             )
         });
         format!(
@@ -190,23 +190,25 @@ fn no_file_harms_the_camera_beside_it() {
     let seewhen = Seewhen::start(&configuration(None));
     heard.expect("/calm/available", Duration::from_secs(20), |message| message.payload == "online");
     println!("| file | frames | what was said | calm camera's worst age |\n|---|---|---|---|");
-    for file in &files {
+    for (number, file) in files.iter().enumerate() {
         let from = heard.heard().len();
-        seewhen.configure(&configuration(Some(file)));
+        seewhen.configure(&configuration(Some((number, file))));
         seewhen.signal("HUP");
-        let (status, started) = ("/tricky/status", Instant::now());
+        let (status, started) = (format!("/tricky-{number}/status"), Instant::now());
+        let scores = format!("/tricky-{number}/w/probabilities");
         let news = || heard.heard().into_iter().skip(from).collect::<Vec<Heard>>();
         // Frames, or a reason.
         let said = wait_for(&file.display().to_string(), Duration::from_secs(15), || {
             let all = news();
-            let frames =
-                all.iter().filter(|m| m.topic.ends_with("/tricky/w/probabilities")).count();
-            let reason = all.iter().filter(|m| m.topic.ends_with(status) && !m.payload.is_empty());
+            let frames = all.iter().filter(|m| m.topic.ends_with(&scores)).count();
+            let reason = all.iter().filter(|m| m.topic.ends_with(&status) && !m.payload.is_empty());
             let mut reason =
                 reason.map(|m| m.json()["reason"].as_str().unwrap_or_default().to_owned());
             let reason = reason.rfind(|reason| !reason.is_empty());
-            let enough = started.elapsed() > Duration::from_secs(3) && frames > 0;
-            (enough || reason.is_some()).then(|| (frames, reason.unwrap_or_default()))
+            // Long enough to see how the camera beside it does.
+            let enough = started.elapsed() > Duration::from_secs(3);
+            (enough && (frames > 0 || reason.is_some()))
+                .then(|| (frames, reason.unwrap_or_default()))
         });
         let calm: Vec<Heard> =
             news().into_iter().filter(|m| m.topic.ends_with("/calm/w/probabilities")).collect();

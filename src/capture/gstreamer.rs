@@ -366,6 +366,10 @@ fn explain(error: &gst::glib::Error, debug: Option<&str>) -> String {
     // The last line of the debug text is the cause ("Not Found (404)"); those before it name
     // source files of GStreamer.
     match debug.and_then(|debug| debug.lines().last()).map(str::trim) {
+        // Nothing in it fits our end of the pipeline.
+        Some(cause) if cause.ends_with("reason not-linked (-1)") => {
+            "there is no video in it that can be used".to_owned()
+        }
         Some(cause) if !cause.is_empty() && !cause.contains(".c(") => format!("{text}: {cause}"),
         _ => text,
     }
