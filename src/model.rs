@@ -145,6 +145,8 @@ pub enum DecoderChoice {
 }
 
 impl DecoderChoice {
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Software, Self::Nvcodec, Self::Va, Self::V4l2];
+
     /// As the configuration names it.
     pub fn word(self) -> &'static str {
         match self {

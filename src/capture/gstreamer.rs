@@ -83,17 +83,11 @@ struct Pipeline {
     sink: AppSink,
     bus: gst::Bus,
     selector: Selector,
-    decoders: Decoders,
     decoder: Option<Decoder>,
     nals: Nals,
     converter: Option<Converter>,
     lateness: Lateness,
-    source: CameraSource,
-    region: Option<Region>,
-    pace: Pace,
-    clock: Clock,
-    /// What to add to an error of the source.
-    hint: Option<&'static str>,
+    opener: Opener,
     /// The stream has ended and the decoder has been emptied.
     ended: bool,
 }
@@ -109,16 +103,11 @@ impl Pipeline {
             sink,
             bus,
             selector: Selector::new(opener.every),
-            decoders: opener.decoders.clone(),
             decoder: None,
             nals: Nals::default(),
             converter: None,
             lateness: Lateness::default(),
-            source: opener.source.clone(),
-            region: opener.region,
-            pace: opener.pace,
-            clock: opener.clock,
-            hint: source::hint(&opener.source, opener.network),
+            opener: opener.clone(),
             ended: false,
         };
         source.start()?;
@@ -135,9 +124,8 @@ impl Pipeline {
     fn trouble(&self) -> Option<CaptureError> {
         match trouble(&self.bus)? {
             CaptureError::Source(text) if text.contains("Failed to connect") => {
-                let hint = || self.hint.map(|hint| format!("{text}; {hint}"));
-                let why = source::obstacle(&self.source).or_else(hint).unwrap_or(text.clone());
-                Some(CaptureError::Source(why))
+                let Opener { source, network, .. } = &self.opener;
+                Some(CaptureError::Source(source::unreachable(source, *network, text)))
             }
             error => Some(error),
         }
@@ -150,9 +138,12 @@ impl Pipeline {
         sampler: &mut Sampler,
     ) -> Result<Pulled, CaptureError> {
         let (buffer, caps) = parts(sample)?;
-        let mut unit = unit(sample, buffer, self.clock);
-        unit.droppable |= !unit.key && self.nals.droppable(buffer, caps);
-        let late = self.pace == Pace::Live && self.lateness.see(unit.order, self.clock) > LATE;
+        let mut unit = unit(sample, buffer, self.opener.clock);
+        // Where only key frames are wanted nobody asks.
+        let asked = self.opener.every != Every::KeyFrames && !unit.key;
+        unit.droppable |= asked && self.nals.droppable(buffer, caps);
+        let late = self.opener.pace == Pace::Live
+            && self.lateness.see(unit.order, self.opener.clock) > LATE;
         let verdict = self.selector.judge(&unit, sampler.due(), late);
         if verdict == Verdict::Skip {
             sampler.pass(unit.time);
@@ -162,7 +153,7 @@ impl Pipeline {
             // Without its decoder, hardware that failed is tried again or given up for software.
             let hardware = self.decoder.take().is_some_and(|decoder| decoder.hardware());
             self.selector.lost();
-            return if hardware && self.decoders.forgive(&error) {
+            return if hardware && self.opener.decoders.forgive(&error) {
                 Ok(Pulled::Skipped)
             } else {
                 Err(error)
@@ -180,7 +171,7 @@ impl Pipeline {
     ) -> Result<(), CaptureError> {
         if self.decoder.as_ref().is_none_or(|decoder| !decoder.takes(caps)) {
             self.decoder = None;
-            self.decoder = Some(self.decoders.open(caps, self.pace)?);
+            self.decoder = Some(self.opener.decoders.open(caps, self.opener.pace)?);
         }
         let Some(decoder) = &mut self.decoder else { return Ok(()) };
         decoder.push(sample)?;
@@ -214,7 +205,7 @@ impl Pipeline {
         alone: Option<Duration>,
     ) -> Result<Pulled, CaptureError> {
         let (buffer, caps) = parts(sample)?;
-        let now = self.clock.captured();
+        let now = self.opener.clock.captured();
         let media = media_time(sample, buffer.pts());
         let time = media.unwrap_or(now.at.0);
         let due = match alone {
@@ -224,13 +215,16 @@ impl Pipeline {
         if !due {
             return Ok(Pulled::Skipped);
         }
-        let info = video::VideoInfo::from_caps(caps).map_err(|_| broken("a known format"))?;
+        let info =
+            video::VideoInfo::from_caps(caps).map_err(|_| broken("without a known format"))?;
         if self.converter.as_ref().is_none_or(|converter| converter.from != info) {
-            self.converter = Some(Converter::new(info, self.region)?);
+            self.converter = Some(Converter::new(info, self.opener.region)?);
         }
-        let Some(converter) = &mut self.converter else { return Err(broken("a converter")) };
+        let Some(converter) = &mut self.converter else {
+            return Err(broken("without a converter"));
+        };
         let picture = orientation::of(&self.sink).apply(converter.convert(buffer)?);
-        let captured = match (self.pace, media) {
+        let captured = match (self.opener.pace, media) {
             (Pace::AsFastAsPossible, Some(time)) => {
                 Captured { at: Moment(time), time: WallTime(time.as_secs_f64()) }
             }
@@ -260,7 +254,7 @@ impl Source for Pipeline {
         if let Some(sample) = self.sink.try_pull_sample(timeout) {
             let raw = sample.caps().is_some_and(|caps| decoder::codec(caps) == "video/x-raw");
             return if raw {
-                source::newest_only(&self.sink, self.pace);
+                source::newest_only(&self.sink, self.opener.pace);
                 self.raw(&sample, sampler, None)
             } else {
                 self.coded(&sample, sampler)
@@ -277,7 +271,7 @@ impl Source for Pipeline {
             strategy: self.selector.strategy(),
             key_interval: self.selector.key_interval(),
             decoder: self.decoder.as_ref().map(Decoder::name),
-            note: self.decoders.note(),
+            note: self.opener.decoders.note(),
         }
     }
 }
@@ -332,12 +326,12 @@ fn trouble(bus: &gst::Bus) -> Option<CaptureError> {
 }
 
 fn broken(what: &str) -> CaptureError {
-    CaptureError::Source(format!("a frame without {what}"))
+    CaptureError::Source(format!("a frame {what}"))
 }
 
 fn parts(sample: &gst::Sample) -> Result<(&gst::BufferRef, &gst::CapsRef), CaptureError> {
-    let buffer = sample.buffer().ok_or_else(|| broken("data"))?;
-    Ok((buffer, sample.caps().ok_or_else(|| broken("a format"))?))
+    let buffer = sample.buffer().ok_or_else(|| broken("without data"))?;
+    Ok((buffer, sample.caps().ok_or_else(|| broken("without a format"))?))
 }
 
 fn unit(sample: &gst::Sample, buffer: &gst::BufferRef, clock: Clock) -> Unit {

@@ -55,7 +55,9 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
         Some(region) => read_region(&region).map(Some),
         None => (!camera.has("region")).then_some(None),
     };
-    let decoder = camera.get_or("decoder", DecoderChoice::Auto, |value| choice(value, &DECODERS));
+    let decoder = camera.get_or("decoder", DecoderChoice::Auto, |value| {
+        choice(value, &DecoderChoice::ALL.map(|decoder| (decoder.word(), decoder)))
+    });
     let network = network(camera, source.as_ref());
     let repeat = camera.get_or("loop", false, boolean);
     let timeout =
@@ -90,14 +92,6 @@ const FITS: &[(&str, (Option<Fit>, bool))] = &[
     ("pad", (Some(Fit::Pad), false)),
     ("stretch", (Some(Fit::Stretch), false)),
     ("tiles", (Some(Fit::Crop), true)),
-];
-
-const DECODERS: [(&str, DecoderChoice); 5] = [
-    ("auto", DecoderChoice::Auto),
-    ("software", DecoderChoice::Software),
-    ("nvcodec", DecoderChoice::Nvcodec),
-    ("va", DecoderChoice::Va),
-    ("v4l2", DecoderChoice::V4l2),
 ];
 
 fn network(camera: &Section<'_>, source: Option<&CameraSource>) -> Option<Network> {

@@ -3,6 +3,7 @@
 use gstreamer as gst;
 use gstreamer_video as video;
 
+use super::broken;
 use crate::capture::CaptureError;
 use crate::model::{Picture, Region};
 
@@ -61,10 +62,6 @@ impl Step {
         self.convert.frame_ref(&from, &mut to);
         Ok(())
     }
-}
-
-fn broken(what: &str) -> CaptureError {
-    CaptureError::Source(format!("a frame {what}"))
 }
 
 impl Converter {

@@ -169,7 +169,7 @@ impl Decoder {
             feed,
             sink,
             bus,
-            codec: codec(caps),
+            codec: codec(caps).to_owned(),
             name: factory.name().as_str().into(),
             hardware: is_hardware(factory),
             owed: 0,
@@ -272,8 +272,8 @@ fn single_threaded(decoder: &gst::Element) {
 }
 
 /// The name of the format: "video/x-h264".
-pub(super) fn codec(caps: &gst::CapsRef) -> String {
-    caps.structure(0).map_or("this", |one| one.name().as_str()).to_owned()
+pub(super) fn codec(caps: &gst::CapsRef) -> &str {
+    caps.structure(0).map_or("this", |one| one.name().as_str())
 }
 
 fn lacking(factory: &gst::ElementFactory) -> CaptureError {

@@ -131,11 +131,26 @@ fn reach(element: &gst::Element, source: &CameraSource, network: Network) {
     }
 }
 
-/// Why there is no connection, which GStreamer does not say: asked once more, at most this long.
+/// How long a camera that could not be reached is asked once more, to learn why.
 const ASK: Duration = Duration::from_secs(2);
 
+/// Why there is no connection to `source`, where GStreamer only says `text`.
+pub(super) fn unreachable(source: &CameraSource, network: Network, text: String) -> String {
+    if let Some(obstacle) = obstacle(source) {
+        return obstacle;
+    }
+    let encrypted = matches!(source, CameraSource::Rtsp { url, .. } if url.starts_with("rtsps:"));
+    if !(encrypted && network.tls_verify) {
+        return text;
+    }
+    format!(
+        "{text}; if the camera is there, its certificate may be one that the system does not \
+         trust: tls_verify = false takes any"
+    )
+}
+
 /// What is wrong with the way to `source`, if anything.
-pub(super) fn obstacle(source: &CameraSource) -> Option<String> {
+fn obstacle(source: &CameraSource) -> Option<String> {
     let (CameraSource::Rtsp { url, .. } | CameraSource::Http { url, .. }) = source else {
         return None;
     };
@@ -159,15 +174,6 @@ pub(super) fn obstacle(source: &CameraSource) -> Option<String> {
         ErrorKind::TimedOut => format!("{host} does not answer on port {port}"),
         _ => format!("no way to {host}, port {port}: {error}"),
     })
-}
-
-/// What GStreamer does not say when it cannot connect.
-pub(super) fn hint(source: &CameraSource, network: Network) -> Option<&'static str> {
-    let encrypted = matches!(source, CameraSource::Rtsp { url, .. } if url.starts_with("rtsps:"));
-    (encrypted && network.tls_verify).then_some(
-        "if the camera is there, its certificate may be one that the system does not trust: \
-         tls_verify = false takes any",
-    )
 }
 
 fn test_pattern(element: &gst::Element, pattern: &str) -> Result<(), CaptureError> {
