@@ -1,10 +1,10 @@
 //! The RTSP camera of the tests and the demo: its loops have no seam, and it ends when dropped.
-#![expect(clippy::unwrap_used, reason = "a test, helpers included")]
 
+#[path = "support/clip.rs"]
+mod clip;
 #[path = "support/rtsp.rs"]
 mod rtsp;
 
-use std::path::Path;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -12,27 +12,13 @@ use gstreamer::prelude::*;
 use gstreamer::{self as gst, ClockTime};
 use gstreamer_app::AppSink;
 
-/// A clip of ten frames in one second.
-fn write_clip(file: &Path) {
-    let writer = gst::parse::launch(
-        "videotestsrc num-buffers=10 ! video/x-raw,framerate=10/1,width=64,height=64 \
-         ! x264enc bframes=0 ! h264parse ! mp4mux ! filesink name=file",
-    );
-    let writer = writer.unwrap().downcast::<gst::Pipeline>().unwrap();
-    writer.by_name("file").unwrap().set_property("location", file);
-    writer.set_state(gst::State::Playing).unwrap();
-    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    let end = writer.bus().unwrap().timed_pop_filtered(ClockTime::from_seconds(20), &ends);
-    assert_eq!(end.unwrap().type_(), gst::MessageType::Eos);
-    writer.set_state(gst::State::Null).unwrap();
-}
-
 #[test]
 fn loops_without_a_seam_and_ends_when_dropped() {
-    gst::init().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("clip.mp4");
-    write_clip(&file);
+    let line = "videotestsrc num-buffers=10 ! video/x-raw,framerate=10/1,width=64,height=64 \
+                ! x264enc bframes=0 ! h264parse ! mp4mux";
+    clip::write(line, &file);
     let (loops, loop_starts) = channel();
     let mounts = [("gate".to_owned(), file)];
     let server = rtsp::Server::start(0, &mounts, move |start| drop(loops.send(start))).unwrap();

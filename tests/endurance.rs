@@ -25,7 +25,7 @@ use seewhen::model::{CameraId, CameraState, DecoderChoice, Every, View};
 use seewhen::status::Status;
 use seewhen::stop::stop;
 use seewhen::watch::Observation;
-use support::{Broker, Heard, Seewhen, bikes, wait_for};
+use support::{Broker, Heard, Seewhen, bikes, wait_for, worst_age};
 use tokio::sync::mpsc;
 
 /// The demo's camera as a process of its own, so that only our side is counted.
@@ -216,8 +216,7 @@ fn no_file_harms_the_camera_beside_it() {
         });
         let calm: Vec<Heard> =
             news().into_iter().filter(|m| m.topic.ends_with("/calm/w/probabilities")).collect();
-        let ages = calm.windows(2).map(|two| two[1].time - two[0].json()["time"].as_f64().unwrap());
-        let age = ages.fold(0.0, f64::max);
+        let age = worst_age(&calm);
         let name = file.file_name().unwrap().display();
         println!("| {name} | {} | {} | {:.0} ms |", said.0, said.1, age * 1000.0);
         assert!(age < 3.0, "{name}: the camera beside it stood still for {age} s");

@@ -12,11 +12,15 @@ mod live;
 mod proxy;
 mod support;
 
+use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
 
 use live::Server;
 use proxy::{Mode, Proxy};
-use support::{Broker, Heard, Seewhen, Subscriber, bikes, rtsp, wait_for};
+use support::{Broker, Heard, Seewhen, Subscriber, bikes, rtsp, wait_for, worst_age};
 
 const CALM: [&str; 2] = ["calm-1", "calm-2"];
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,9 +29,15 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
-fn camera(id: &str, url: &str, more: &str) -> String {
+/// Seconds to wait: the second figure where there are minutes to spend.
+fn patience(short: u64, long: u64) -> Duration {
+    let chaos = std::env::var_os("SEEWHEN_CHAOS").is_some();
+    Duration::from_secs(if chaos { long } else { short })
+}
+
+fn camera(id: &str, port: u16, path: &str, more: &str) -> String {
     format!(
-        "[[camera]]\nid = \"{id}\"\nsource = \"{url}\"\nevery = \"500ms\"\nconnect_timeout = \"3s\"\n\
+        "[[camera]]\nid = \"{id}\"\nsource = \"rtsp://127.0.0.1:{port}/{path}\"\nevery = \"500ms\"\nconnect_timeout = \"3s\"\n\
          stall_timeout = \"3s\"\n{more}\n"
     )
 }
@@ -41,7 +51,7 @@ url = "mqtt://127.0.0.1:{}"
 {}
 [[watch]]
 id = "w"
-cameras = ["calm-1", "calm-2", "lossy"]
+cameras = ["calm-1", "calm-2", "lossy", "changes", "set-back", "recoded"]
 publish_every = "0s"
 [[watch.label]]
 id = "cyclist"
@@ -91,15 +101,17 @@ impl Bench {
         all.iter().map(reason).rfind(|reason| !reason.is_empty()).unwrap_or_default()
     }
 
+    /// What was heard of the frames of `camera` between two times.
+    fn frames(&self, camera: &str, from: f64, to: f64) -> Vec<Heard> {
+        let all = self.heard.on(&format!("/{camera}/w/probabilities"));
+        let first = all.partition_point(|heard| heard.time < from).saturating_sub(1);
+        let end = all.partition_point(|heard| heard.time <= to);
+        all[first.min(end)..end].to_vec()
+    }
+
     /// The oldest that the calm cameras' newest analysed frame got between two times.
     fn worst_age(&self, from: f64, to: f64) -> f64 {
-        let worst = |camera: &str| {
-            let all = self.heard.on(&format!("/{camera}/w/probabilities"));
-            let ages = all.windows(2).filter(|pair| pair[1].time >= from && pair[0].time <= to);
-            ages.map(|pair| pair[1].time - pair[0].json()["time"].as_f64().unwrap())
-                .fold(0.0, f64::max)
-        };
-        CALM.iter().map(|camera| worst(camera)).fold(0.0, f64::max)
+        CALM.iter().map(|camera| worst_age(&self.frames(camera, from, to))).fold(0.0, f64::max)
     }
 
     fn row(&mut self, what: &str, detected: Option<f64>, back: Option<f64>, age: f64, said: &str) {
@@ -108,6 +120,25 @@ impl Bench {
         let row = format!("| {what} | {} | {} | {age} | {said} |", time(detected), time(back));
         println!("{row}");
         self.rows.push(row);
+    }
+
+    /// Nothing happens.
+    fn quiet(&mut self) {
+        let from = now();
+        sleep(patience(5, 60));
+        self.row("nothing", None, None, self.worst_age(from, now()), "");
+    }
+
+    /// What comes from `camera` changes, and its frames go on.
+    fn change(&mut self, what: &str, camera: &str, change: impl FnOnce()) {
+        let from = now();
+        change();
+        sleep(patience(5, 15));
+        let (to, frames) = (now(), self.frames(camera, from, now()));
+        let longest = worst_age(&frames);
+        self.row(what, None, Some(longest), self.worst_age(from, to), &self.last_reason(camera));
+        let after = frames.iter().filter(|heard| heard.time > from + 3.0).count();
+        assert!(after >= 2, "{what}: {after} frames of {camera} since");
     }
 
     /// Breaks `camera`, waits until that is known, mends it, waits until it is back.
@@ -121,7 +152,7 @@ impl Bench {
         fail();
         let offline = self.available(camera, "offline", broken);
         // Long enough for an attempt to fail too, where one is to.
-        std::thread::sleep(Duration::from_secs(pause));
+        sleep(Duration::from_secs(pause));
         let said = self.last_reason(camera);
         let mended = now();
         mend();
@@ -137,44 +168,43 @@ fn every_camera_comes_back_and_no_other_notices() {
     let broker = Broker::start();
     let mounts = [("bikes".to_owned(), bikes())];
     let street = rtsp::Server::start(0, &mounts, |_| {}).unwrap();
-    let port: u16 =
-        street.url("").trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap();
     let mut other = Some(rtsp::Server::start(0, &mounts, |_| {}).unwrap());
-    let other_url = other.as_ref().unwrap().url("bikes");
-    let other_port = other_url.rsplit([':', '/']).nth(1).unwrap().parse().unwrap();
-    let short = "( videotestsrc is-live=true num-buffers=40 ! video/x-raw,width=320,height=240,\
-                 framerate=10/1 ! x264enc tune=zerolatency key-int-max=10 ! rtph264pay name=pay0 )";
-    let ends = Server::start(short, |_, _| {});
-    let locked = Server::start(&short.replace("num-buffers=40 ", ""), |server, factory| {
+    let other_port = other.as_ref().unwrap().port();
+    let ends = Server::start(&stream("num-buffers=40", H264), |_, _| {});
+    let changes = Server::start(&stream("", H264), |_, _| {});
+    let set_back = Server::start(&stream("", H264), |_, _| {});
+    let h264 = Server::start(&stream("", H264), |_, _| {});
+    let h265 = Server::start(&stream("", H265), |_, _| {});
+    let locked = Server::start(&stream("", H264), |server, factory| {
         live::require_login(server, factory, "viewer", "right");
     });
     let names = ["refused", "silent", "cut", "frozen", "garbage"];
-    let proxies: Vec<Proxy> = names.iter().map(|_| Proxy::to(port)).collect();
-    let lossy = Proxy::to(port);
-    lossy.lose(10);
+    let proxies: Vec<Proxy> = names.iter().map(|_| Proxy::to(street.port())).collect();
+    let (lossy, recoded) = (Proxy::to(street.port()), Proxy::to(h264.port));
 
     let mut cameras: Vec<String> =
-        CALM.iter().map(|id| camera(id, &street.url("bikes"), "")).collect();
+        CALM.iter().map(|id| camera(id, street.port(), "bikes", "")).collect();
     for (name, proxy) in names.iter().zip(&proxies) {
-        cameras.push(camera(name, &format!("rtsp://127.0.0.1:{}/bikes", proxy.port), ""));
+        cameras.push(camera(name, proxy.port, "bikes", ""));
     }
-    let url = format!("rtsp://127.0.0.1:{}/bikes", lossy.port);
-    cameras.push(camera("lossy", &url, "transport = \"udp\""));
-    cameras.push(camera("restarted", &other_url, ""));
-    cameras.push(camera("ends", &format!("rtsp://127.0.0.1:{}/live", ends.port), ""));
-    cameras.push(camera("unknown", "rtsp://camera.invalid/live", ""));
-    let locked_url = |password| format!("rtsp://viewer:{password}@127.0.0.1:{}/live", locked.port);
-    cameras.push(camera("locked", &locked_url("wrong"), ""));
+    cameras.push(camera("lossy", lossy.port, "bikes", "transport = \"udp\""));
+    cameras.push(camera("restarted", other_port, "bikes", ""));
+    cameras.push(camera("recoded", recoded.port, "live", ""));
+    for (name, server) in [("ends", &ends), ("changes", &changes), ("set-back", &set_back)] {
+        cameras.push(camera(name, server.port, "live", ""));
+    }
+    let login = |word| {
+        camera("locked", locked.port, "live", "").replace("//", &format!("//viewer:{word}@"))
+    };
+    cameras.push(login("wrong"));
     let heard = broker.subscribe();
     let seewhen = Seewhen::start(&configuration(&broker, &cameras));
     let mut bench = Bench { heard, rows: Vec::new() };
-    bench.running(&CALM);
-    bench.running(&names);
-    bench.running(&["lossy", "restarted"]);
-    let quiet = now();
-    std::thread::sleep(Duration::from_secs(5));
-    let undisturbed = bench.worst_age(quiet, now());
-    bench.row("nothing", None, None, undisturbed, "");
+    for running in [&CALM[..], &names, &["lossy", "restarted", "changes", "set-back", "recoded"]] {
+        bench.running(running);
+    }
+    let begun = now();
+    bench.quiet();
 
     let proxy = |name: &str| &proxies[names.iter().position(|known| *known == name).unwrap()];
     for (what, name, mode, cut, pause) in [
@@ -198,63 +228,89 @@ fn every_camera_comes_back_and_no_other_notices() {
         });
     }
     restart(&mut bench, &mut other, &mounts, other_port);
+    end(&mut bench);
+    bench.change("another size and pace in mid-stream", "changes", || {
+        let caps = gst::Caps::builder("video/x-raw")
+            .field("width", 640)
+            .field("height", 360)
+            .field("framerate", gst::Fraction::new(20, 1));
+        changes.part("shape").set_property("caps", caps.build());
+    });
+    bench.change("another codec", "recoded", || {
+        recoded.lead_to(h265.port);
+        recoded.cut();
+    });
+    bench.change("time stamps jump back an hour", "set-back", || {
+        live::set_back(&set_back.part("pay0"), 3600);
+    });
+    loss(&mut bench, &lossy);
 
+    let added = now();
+    cameras.push(camera("unknown", 554, "live", "").replace("127.0.0.1", "camera.invalid"));
+    seewhen.configure(&configuration(&broker, &cameras));
+    seewhen.signal("HUP");
+    let said = bench.reason("unknown", "", added);
+    assert!(said.starts_with("the host camera.invalid is not known"), "{said}");
+    sleep(patience(2, 15));
+    bench.row("no such host", None, None, bench.worst_age(added, now()), &said);
+
+    let said = bench.reason("locked", "refuses the login", 0.0);
+    let place = cameras.iter().position(|camera| camera.contains("wrong")).unwrap();
+    cameras[place] = login("right");
+    let mended = now();
+    seewhen.configure(&configuration(&broker, &cameras));
+    seewhen.signal("HUP");
+    let back = bench.available("locked", "online", mended) - mended;
+    sleep(patience(2, 15));
+    let age = bench.worst_age(mended, now());
+    bench.row("wrong password, then the right one", None, Some(back), age, &said);
+    bench.quiet();
+
+    for calm in CALM {
+        let heard = bench.heard.on(&format!("/{calm}/available"));
+        let states: Vec<&str> = heard.iter().map(|heard| heard.payload.as_str()).collect();
+        assert_eq!(states.last(), Some(&"online"), "{states:?}");
+        assert!(states.iter().filter(|state| **state == "offline").count() <= 1, "{states:?}");
+    }
+    let worst = bench.worst_age(begun, now());
+    assert!(worst < 2.0, "a camera that nothing happened to stood still for {worst} s");
+}
+
+/// A camera of 320×240 pixels and ten frames a second, with a key frame every second.
+fn stream(more: &str, coder: &str) -> String {
+    format!(
+        "( videotestsrc is-live=true {more} ! capsfilter name=shape \
+         caps=video/x-raw,width=320,height=240,framerate=10/1 ! {coder} )"
+    )
+}
+
+const H264: &str =
+    "x264enc tune=zerolatency key-int-max=10 ! rtph264pay config-interval=-1 name=pay0";
+const H265: &str =
+    "x265enc tune=zerolatency key-int-max=10 ! rtph265pay config-interval=-1 name=pay0";
+
+/// A stream that says that it is over.
+fn end(bench: &mut Bench) {
     let started = bench.available("ends", "online", 0.0);
     let said = bench.reason("ends", "the stream ended", started);
     let offline = bench.available("ends", "offline", started);
     let online = bench.available("ends", "online", offline);
     bench.row("clean end", None, Some(online - offline), bench.worst_age(started, online), &said);
+}
 
-    let said = bench.reason("unknown", "", 0.0);
-    assert!(said.starts_with("the host camera.invalid is not known"), "{said}");
-    bench.row("no such host", None, None, undisturbed, &said);
-
-    let said = bench.reason("locked", "refuses the login", 0.0);
-    let last = cameras.len() - 1;
-    cameras[last] = camera("locked", &locked_url("right"), "");
-    let mended = now();
-    seewhen.configure(&configuration(&broker, &cameras));
-    seewhen.signal("HUP");
-    let online = bench.available("locked", "online", mended);
-    let age = bench.worst_age(mended, online);
-    bench.row(
-        "wrong password, then the right one (reload)",
-        None,
-        Some(online - mended),
-        age,
-        &said,
-    );
-
-    // One packet in ten lost and as many swapped: frames go on.
-    let lost = bench
-        .heard
-        .on("/lossy/available")
-        .iter()
-        .filter(|heard| heard.payload == "offline")
-        .count();
-    let frames = bench.heard.on("/lossy/w/probabilities").len() as f64 / (now() - quiet);
-    bench.row(
-        "10 % loss and reordering (UDP)",
-        None,
-        None,
-        undisturbed,
-        &format!("{frames:.1} of 2 frames a second"),
-    );
-    // A lost packet spoils what builds on it, up to the next key frame: luck decides how much is left.
+/// One packet in ten lost and as many swapped: frames go on. What a lost packet spoils stays so up
+/// to the next key frame: luck decides how much is left.
+fn loss(bench: &mut Bench, lossy: &Proxy) {
+    let from = now();
+    lossy.lose(10);
+    sleep(patience(15, 60));
+    let to = now();
+    let heard = bench.heard.on("/lossy/available");
+    let lost = heard.iter().filter(|heard| heard.payload == "offline" && heard.time > from).count();
+    let frames = bench.frames("lossy", from, to).len() as f64 / (to - from);
+    let said = format!("{frames:.1} of 2 frames a second");
+    bench.row("10 % loss and reordering (UDP)", None, None, bench.worst_age(from, to), &said);
     assert!(lost <= 2 && frames > 0.1, "{lost} times offline, {frames} frames a second");
-
-    for calm in CALM {
-        let states: Vec<String> = bench
-            .heard
-            .on(&format!("/{calm}/available"))
-            .into_iter()
-            .map(|heard| heard.payload)
-            .collect();
-        assert_eq!(states.last().map(String::as_str), Some("online"), "{states:?}");
-        assert!(states.iter().filter(|state| *state == "offline").count() <= 1, "{states:?}");
-    }
-    let worst = bench.worst_age(quiet, now());
-    assert!(worst < 2.0, "a camera that nothing happened to stood still for {worst} s");
 }
 
 /// The camera restarts: everything it served is gone, and comes back on the same port.

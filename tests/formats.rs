@@ -2,37 +2,23 @@
 //! seen. The clips are made here with real encoders.
 #![expect(clippy::unwrap_used, reason = "a test, helpers included")]
 
+#[path = "support/clip.rs"]
+mod clip;
 #[path = "support/frames.rs"]
 mod frames;
 
 use std::path::{Path, PathBuf};
 
 use frames::{colour, frames, opener};
-use gstreamer::prelude::*;
-use gstreamer::{self as gst, ClockTime};
 use gstreamer_video as _;
+use seewhen::capture::gstreamer::Pace;
 use seewhen::config::CameraSource;
 use seewhen::model::Picture;
 
-/// Writes ten frames of colour bars (white at the left, blue at the right) with `chain` behind the
-/// source; `None` when an encoder is not installed.
-fn clip(folder: &Path, name: &str, chain: &str) -> PathBuf {
-    gst::init().unwrap();
+/// Ten frames of colour bars (white at the left, blue at the right) with `chain` behind the source.
+fn bars(folder: &Path, name: &str, chain: &str) -> PathBuf {
     let file = folder.join(name);
-    let line =
-        format!("videotestsrc num-buffers=10 pattern=smpte75 ! {chain} ! filesink name=file");
-    let writer = gst::parse::launch(&line).unwrap_or_else(|error| {
-        panic!("{line}: {error}; run scripts/setup test");
-    });
-    let writer = writer.downcast::<gst::Pipeline>().unwrap();
-    writer.by_name("file").unwrap().set_property("location", &file);
-    writer.set_state(gst::State::Playing).unwrap();
-    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    let end = writer.bus().unwrap().timed_pop_filtered(ClockTime::from_seconds(30), &ends);
-    if let gst::MessageView::Error(error) = end.expect("an end within 30 s").view() {
-        panic!("{line}: {error:?}");
-    }
-    writer.set_state(gst::State::Null).unwrap();
+    clip::write(&format!("videotestsrc num-buffers=10 pattern=smpte75 ! {chain}"), &file);
     file
 }
 
@@ -74,7 +60,7 @@ fn every_codec_is_seen() {
                 .to_owned(),
         ),
     ] {
-        let picture = first(clip(folder.path(), name, &chain));
+        let picture = first(bars(folder.path(), name, &chain));
         assert_eq!((picture.width, picture.height), (320, 240), "{name}");
         assert_eq!(bar(colour(&picture, 0.05, 0.3)), "white", "{name}");
         assert_eq!(bar(colour(&picture, 0.93, 0.3)), "blue", "{name}");
@@ -86,7 +72,7 @@ fn odd_sizes_and_full_chroma() {
     let folder = tempfile::tempdir().unwrap();
     let chain = "video/x-raw,format=Y444,width=321,height=181,framerate=10/1 ! x264enc \
                  ! h264parse ! matroskamux";
-    let picture = first(clip(folder.path(), "odd.mkv", chain));
+    let picture = first(bars(folder.path(), "odd.mkv", chain));
     assert_eq!((picture.width, picture.height), (321, 181));
     assert_eq!(bar(colour(&picture, 0.93, 0.3)), "blue");
 }
@@ -99,7 +85,7 @@ fn pixels_that_are_not_square_are_made_so() {
             "video/x-raw,format=I420,width=352,height=288,framerate=10/1,pixel-aspect-ratio={par} \
              ! x264enc ! h264parse ! matroskamux"
         );
-        let picture = first(clip(folder.path(), &format!("{width}.mkv"), &chain));
+        let picture = first(bars(folder.path(), &format!("{width}.mkv"), &chain));
         assert_eq!((picture.width, picture.height), (width, 288), "{par}");
         assert_eq!(bar(colour(&picture, 0.05, 0.3)), "white");
         assert_eq!(bar(colour(&picture, 0.93, 0.3)), "blue");
@@ -117,7 +103,7 @@ fn what_was_filmed_on_its_side_is_turned() {
         ([-1, 0, 0, -1], (320, 240), (0.93, 0.7), (0.05, 0.7)),
         ([0, -1, 1, 0], (240, 320), (0.3, 0.93), (0.3, 0.05)),
     ] {
-        let file = clip(folder.path(), "turned.mp4", chain);
+        let file = bars(folder.path(), "turned.mp4", chain);
         turn(&file, matrix);
         let picture = first(file);
         assert_eq!((picture.width, picture.height), size, "{matrix:?}");
@@ -142,25 +128,39 @@ fn interlaced_rows_show_one_moment() {
     let folder = tempfile::tempdir().unwrap();
     // A white frame and a black one woven into one: a comb of white and black rows.
     let chain = "video/x-raw,format=I420,width=320,height=240,framerate=20/1 \
-                 ! videobox name=none ! interlace field-pattern=1:1 top-field-first=true \
+                 ! interlace field-pattern=1:1 top-field-first=true \
                  ! x264enc interlaced=true quantizer=10 pass=quant ! h264parse ! matroskamux";
-    let chain = chain.replace("videobox name=none", "identity");
+    let made = bars(folder.path(), "bars.mkv", chain);
     let file = folder.path().join("comb.mkv");
-    let made = clip(folder.path(), "bars.mkv", &chain);
-    let line = format!(
-        "videotestsrc num-buffers=20 pattern=blink ! {chain} ! filesink location={}",
-        file.display()
-    );
-    let writer = gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap();
-    writer.set_state(gst::State::Playing).unwrap();
-    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    writer.bus().unwrap().timed_pop_filtered(ClockTime::from_seconds(30), &ends).unwrap();
-    writer.set_state(gst::State::Null).unwrap();
+    clip::write(&format!("videotestsrc num-buffers=20 pattern=blink ! {chain}"), &file);
     assert_eq!(bar(colour(&first(made), 0.93, 0.3)), "blue");
     let (pictures, _) = frames(&opener(CameraSource::File(file)), 6).unwrap();
     for picture in &pictures {
         let row = |y: usize| i16::from(picture.rgb[y * 320 * 3 + 480]);
         let comb = (100..140).map(|y| (row(y) - row(y + 1)).abs()).max().unwrap();
         assert!(comb < 30, "neighbouring rows differ by {comb}");
+    }
+}
+
+/// Two clips in one file, the second of another size and with time stamps that begin again.
+#[test]
+fn what_changes_on_the_way_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    for mux in ["mpegtsmux", "video/x-h264,stream-format=byte-stream"] {
+        let part = |width: u32, height: u32| {
+            let chain = format!(
+                "video/x-raw,format=I420,width={width},height={height},framerate=10/1 ! x264enc \
+                 bframes=0 ! h264parse config-interval=-1 ! {mux}"
+            );
+            std::fs::read(bars(folder.path(), "part", &chain)).unwrap()
+        };
+        let file = folder.path().join("both");
+        std::fs::write(&file, [part(320, 240), part(640, 480)].concat()).unwrap();
+        let mut opener = opener(CameraSource::File(file));
+        opener.pace = Pace::AsFastAsPossible;
+        let (pictures, _) = frames(&opener, 20).unwrap();
+        let sizes = [320, 640].map(|width| pictures.iter().filter(|p| p.width == width).count());
+        assert_eq!(sizes, [10, 10], "{mux}");
+        assert_eq!(bar(colour(&pictures[19], 0.93, 0.3)), "blue", "{mux}");
     }
 }

@@ -2,6 +2,8 @@
 //! that is registered with GStreamer in this process only; the clip and the rest are real.
 #![expect(clippy::unwrap_used, reason = "a test, helpers included")]
 
+#[path = "support/clip.rs"]
+mod clip;
 #[path = "support/frames.rs"]
 mod frames;
 
@@ -11,7 +13,7 @@ use frames::{frames, opener};
 use gstreamer::prelude::*;
 use gstreamer::subclass::ElementMetadata;
 use gstreamer::subclass::prelude::*;
-use gstreamer::{self as gst, ClockTime, glib};
+use gstreamer::{self as gst, glib};
 use seewhen::capture::gstreamer::Decoders;
 use seewhen::config::CameraSource;
 use seewhen::model::DecoderChoice;
@@ -74,19 +76,11 @@ mod imp {
 
 #[test]
 fn fails_twice_and_is_replaced_by_software() {
-    gst::init().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("clip.mp4");
-    let line = format!(
-        "videotestsrc num-buffers=60 ! video/x-raw,width=64,height=64,framerate=10/1 \
-         ! x264enc key-int-max=10 ! h264parse ! mp4mux ! filesink location={}",
-        file.display()
-    );
-    let writer = gst::parse::launch(&line).unwrap();
-    writer.set_state(gst::State::Playing).unwrap();
-    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
-    writer.bus().unwrap().timed_pop_filtered(ClockTime::from_seconds(30), &ends).unwrap();
-    writer.set_state(gst::State::Null).unwrap();
+    let line = "videotestsrc num-buffers=60 ! video/x-raw,width=64,height=64,framerate=10/1 \
+                ! x264enc key-int-max=10 ! h264parse ! mp4mux";
+    clip::write(line, &file);
     let rank = gst::Rank::NONE;
     gst::Element::register(None, "brokenhardware", rank, Broken::static_type()).unwrap();
 

@@ -144,6 +144,14 @@ impl Heard {
     }
 }
 
+/// The oldest that a camera's newest analysed frame became, in seconds: from when it was captured
+/// until the next one was heard of.
+pub fn worst_age(probabilities: &[Heard]) -> f64 {
+    let ages =
+        probabilities.windows(2).map(|two| two[1].time - two[0].json()["time"].as_f64().unwrap());
+    ages.fold(0.0, f64::max)
+}
+
 /// mosquitto_sub on everything below `seewhen/`.
 pub struct Subscriber(Process);
 

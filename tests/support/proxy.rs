@@ -34,6 +34,7 @@ struct State {
     mode: Mode,
     /// Connections from before the last cut end.
     cuts: u32,
+    upstream: u16,
     /// Percentage of UDP packets that are lost; as many are swapped with the next.
     loss: u8,
 }
@@ -49,9 +50,9 @@ impl Proxy {
     pub fn to(upstream: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(Mutex::new(State { mode: Mode::Pass, cuts: 0, loss: 0 }));
+        let state = Arc::new(Mutex::new(State { mode: Mode::Pass, cuts: 0, upstream, loss: 0 }));
         let shared = state.clone();
-        Builder::new().spawn(move || accept(listener, upstream, &shared)).unwrap();
+        Builder::new().spawn(move || accept(listener, &shared)).unwrap();
         Self { port, state }
     }
 
@@ -62,6 +63,11 @@ impl Proxy {
     /// Ends every connection there is.
     pub fn cut(&self) {
         self.state.lock().unwrap().cuts += 1;
+    }
+
+    /// Connections lead to another camera from now on.
+    pub fn lead_to(&self, upstream: u16) {
+        self.state.lock().unwrap().upstream = upstream;
     }
 
     pub fn lose(&self, percent: u8) {
@@ -76,7 +82,7 @@ impl Drop for Proxy {
     }
 }
 
-fn accept(listener: TcpListener, upstream: u16, shared: &Shared) {
+fn accept(listener: TcpListener, shared: &Shared) {
     let address = listener.local_addr().unwrap();
     let mut listener = Some(listener);
     loop {
@@ -85,11 +91,11 @@ fn accept(listener: TcpListener, upstream: u16, shared: &Shared) {
             (Mode::Over, _) => return,
             (Mode::Refuse, _) => listener = None,
             (_, None) => listener = TcpListener::bind(address).ok(),
-            (mode, Some(open)) => {
+            (_, Some(open)) => {
                 open.set_nonblocking(true).unwrap();
                 if let Ok((client, _)) = open.accept() {
                     client.set_nonblocking(false).unwrap();
-                    connect(client, upstream, mode, state.cuts, shared);
+                    connect(client, state, shared);
                     continue;
                 }
             }
@@ -98,7 +104,7 @@ fn accept(listener: TcpListener, upstream: u16, shared: &Shared) {
     }
 }
 
-fn connect(client: TcpStream, upstream: u16, mode: Mode, cuts: u32, shared: &Shared) {
+fn connect(client: TcpStream, State { mode, cuts, upstream, .. }: State, shared: &Shared) {
     if mode == Mode::Silent {
         let shared = shared.clone();
         let hold = move || {

@@ -80,8 +80,13 @@ impl Server {
         Ok(Self { server, main_loop, thread: Some(thread), stop })
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        // Zero once it is closed, which it is not before the drop.
+        u16::try_from(self.server.bound_port()).unwrap_or_default()
+    }
+
     pub(crate) fn url(&self, mount: &str) -> String {
-        format!("rtsp://127.0.0.1:{}/{mount}", self.server.bound_port())
+        format!("rtsp://127.0.0.1:{}/{mount}", self.port())
     }
 }
 
