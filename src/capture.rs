@@ -6,6 +6,7 @@
 //! nobody reads frames any more.
 
 pub mod gstreamer;
+pub mod lateness;
 mod mask;
 pub mod sampler;
 pub mod selector;

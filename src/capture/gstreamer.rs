@@ -21,6 +21,7 @@ use self::convert::Converter;
 use self::decoder::Decoder;
 pub use self::decoder::Decoders;
 use self::nal::Nals;
+use super::lateness::Lateness;
 use super::sampler::Sampler;
 use super::selector::{Selector, Unit, Verdict};
 use super::{CaptureError, Open, Pulled, Source, Work};
@@ -28,7 +29,7 @@ use crate::clock::Clock;
 use crate::config::{CameraSource, Network};
 use crate::model::{Captured, Every, Moment, Region, WallTime};
 
-/// A camera that is this far behind its own time skips to the next key frame.
+/// When we are this far behind a camera, we skip to the next key frame.
 const LATE: Duration = Duration::from_millis(500);
 
 /// At which pace a source is read.
@@ -143,7 +144,7 @@ impl Pipeline {
         let asked = self.opener.every != Every::KeyFrames && !unit.key;
         unit.droppable |= asked && self.nals.droppable(buffer, caps);
         let late = self.opener.pace == Pace::Live
-            && self.lateness.see(unit.order, self.opener.clock) > LATE;
+            && self.lateness.see(unit.order, self.opener.clock.captured().at.0) > LATE;
         let verdict = self.selector.judge(&unit, sampler.due(), late);
         if verdict == Verdict::Skip {
             sampler.pass(unit.time);
@@ -251,7 +252,11 @@ impl Pipeline {
 impl Source for Pipeline {
     fn pull(&mut self, timeout: Duration, sampler: &mut Sampler) -> Result<Pulled, CaptureError> {
         let timeout = gst::ClockTime::try_from(timeout).unwrap_or(gst::ClockTime::SECOND);
-        if let Some(sample) = self.sink.try_pull_sample(timeout) {
+        let ready = self.sink.try_pull_sample(gst::ClockTime::ZERO);
+        if ready.is_none() {
+            self.lateness.waited();
+        }
+        if let Some(sample) = ready.or_else(|| self.sink.try_pull_sample(timeout)) {
             let raw = sample.caps().is_some_and(|caps| decoder::codec(caps) == "video/x-raw");
             return if raw {
                 source::newest_only(&self.sink, self.opener.pace);
@@ -281,25 +286,6 @@ impl Drop for Pipeline {
         if let Err(error) = self.pipeline.set_state(gst::State::Null) {
             tracing::warn!(%error, "the pipeline did not stop cleanly");
         }
-    }
-}
-
-/// How far frames come behind their own time, against the best that was seen.
-#[derive(Debug, Default)]
-struct Lateness(Option<(Duration, Duration)>);
-
-impl Lateness {
-    /// How late a frame of media time `media` is that comes now.
-    fn see(&mut self, media: Duration, clock: Clock) -> Duration {
-        let now = clock.captured().at.0;
-        let (first_media, first_now) = *self.0.get_or_insert((media, now));
-        let due = (first_now + media).saturating_sub(first_media);
-        // Sooner than ever, or the stream's clock was set: measured from here.
-        if now < due || now - due > Duration::from_secs(10) {
-            self.0 = Some((media, now));
-            return Duration::ZERO;
-        }
-        now - due
     }
 }
 

@@ -167,7 +167,7 @@ impl Pump {
             if self.down && state.mode == Mode::Garbage {
                 data.fill_with(|| fastrand::u8(..));
             }
-            if !self.down && state.loss > 0 {
+            if !self.down {
                 data = self.redirect(data);
             }
             if self.to.write_all(&data).is_err() {
