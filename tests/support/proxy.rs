@@ -37,6 +37,7 @@ struct State {
     upstream: u16,
     /// Percentage of UDP packets that are lost; as many are swapped with the next.
     loss: u8,
+    lost: u32,
 }
 
 type Shared = Arc<Mutex<State>>;
@@ -50,7 +51,8 @@ impl Proxy {
     pub fn to(upstream: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(Mutex::new(State { mode: Mode::Pass, cuts: 0, upstream, loss: 0 }));
+        let state =
+            Arc::new(Mutex::new(State { mode: Mode::Pass, cuts: 0, upstream, loss: 0, lost: 0 }));
         let shared = state.clone();
         Builder::new().spawn(move || accept(listener, &shared)).unwrap();
         Self { port, state }
@@ -72,6 +74,11 @@ impl Proxy {
 
     pub fn lose(&self, percent: u8) {
         self.state.lock().unwrap().loss = percent;
+    }
+
+    /// How many packets were lost so far.
+    pub fn lost(&self) -> u32 {
+        self.state.lock().unwrap().lost
     }
 }
 
@@ -204,6 +211,7 @@ impl Pump {
                 let Ok((size, _)) = socket.recv_from(&mut packet) else { continue };
                 let luck = fastrand::u8(..100);
                 if luck < state.loss {
+                    shared.lock().unwrap().lost += 1;
                     continue;
                 }
                 if luck < state.loss * 2 && held.is_none() {
