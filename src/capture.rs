@@ -31,7 +31,7 @@ use crate::watch::Observation;
 const PULL: Duration = Duration::from_millis(250);
 /// How often a camera says what it takes.
 const TELL: Duration = Duration::from_secs(1);
-/// A life this long was a good one: the back-off starts over.
+/// Frames that flowed this long: the back-off starts over.
 const STABLE: Duration = Duration::from_secs(60);
 
 /// Why a source ended. Every one of these ends one life, none ends the camera by itself.
@@ -112,8 +112,8 @@ enum Life {
 /// What goes on from one life of a source to the next while a file plays again and again.
 struct Reel {
     sampler: Sampler,
-    /// A first frame has come, and was told.
-    running: bool,
+    /// When the first frame came, which was told.
+    running: Option<Instant>,
     /// What was told with it.
     note: Option<Arc<str>>,
     /// When the newest frame came.
@@ -128,7 +128,7 @@ impl Reel {
     fn new(every: Every) -> Self {
         let sampler = Sampler::new(every);
         let now = Instant::now();
-        Self { sampler, running: false, note: None, newest: now, told: now, gap: Duration::ZERO }
+        Self { sampler, running: None, note: None, newest: now, told: now, gap: Duration::ZERO }
     }
 
     fn frame_came(&mut self) {
@@ -149,23 +149,22 @@ pub fn run(capture: &Capture, stop: &Stop) {
     let mut reel = Reel::new(capture.every);
     capture.tell(CameraState::Connecting, String::new(), attempt);
     while !stop.requested() {
-        let born = Instant::now();
         let Life::Failed(error) = run_once(capture, stop, &mut reel) else { return };
-        if error == CaptureError::End && capture.opener.repeats() && reel.running {
+        if error == CaptureError::End && capture.opener.repeats() && reel.running.is_some() {
             if !stop.pause(reel.rest()) {
                 return;
             }
             reel.sampler.rewind();
             continue;
         }
+        if reel.running.is_some_and(|since| since.elapsed() >= STABLE) {
+            attempt = 0;
+        }
         reel = Reel::new(capture.every);
         if error == CaptureError::End && capture.opener.ends() {
             tracing::info!(source = capture.opener.describe(), "the file has been played");
             capture.tell(CameraState::Disabled, "end of file".to_owned(), 0);
             return;
-        }
-        if born.elapsed() >= STABLE {
-            attempt = 0;
         }
         let backoff = match error {
             CaptureError::Refused(_) => &capture.refused,
@@ -199,9 +198,10 @@ fn run_once(capture: &Capture, stop: &Stop, reel: &mut Reel) -> Life {
             Ok(pulled) => pulled,
             Err(error) => return Life::Failed(error),
         };
-        let silence = if reel.running { reel.newest.elapsed() } else { opened.elapsed() };
-        let waiting = pulled == Pulled::Nothing || !reel.running && pulled == Pulled::Skipped;
-        if let Some(error) = overdue(capture, reel.running, silence).filter(|_| waiting) {
+        let running = reel.running.is_some();
+        let silence = if running { reel.newest.elapsed() } else { opened.elapsed() };
+        let waiting = pulled == Pulled::Nothing || !running && pulled == Pulled::Skipped;
+        if let Some(error) = overdue(capture, running, silence).filter(|_| waiting) {
             return Life::Failed(error);
         }
         if pulled == Pulled::Nothing {
@@ -232,17 +232,17 @@ fn overdue(capture: &Capture, running: bool, silence: Duration) -> Option<Captur
 impl Capture {
     /// Tells that frames flow, once, what should be known about that, and what it takes.
     fn report(&self, source: &dyn Source, reel: &mut Reel, frame: bool) {
-        let first = frame && !reel.running;
+        let first = frame && reel.running.is_none();
         if !first && reel.told.elapsed() < TELL {
             return;
         }
         reel.told = Instant::now();
         let work = source.work();
-        let news = reel.running && work.note != reel.note;
+        let news = reel.running.is_some() && work.note != reel.note;
         reel.note.clone_from(&work.note);
         self.status.tell_effort(Effort { work, cpu: thread_time() });
         if first {
-            reel.running = true;
+            reel.running = Some(reel.newest);
             tracing::info!(source = self.opener.describe(), "frames are flowing");
         }
         if first || news {

@@ -2,7 +2,7 @@
 //! comes back by itself, says what is wrong meanwhile, and the others do not notice.
 //!
 //! One node, real RTSP servers, a proxy before each camera that fails. Prints the table of
-//! docs/reliability.md.
+//! docs/reliability.md. Cameras are sampled once a second, which is the default.
 #![expect(clippy::unwrap_used, reason = "a test, helpers included")]
 #![expect(clippy::print_stdout, reason = "its table is its result")]
 
@@ -29,15 +29,19 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
+/// Whether there are minutes to spend.
+fn chaos() -> bool {
+    std::env::var_os("SEEWHEN_CHAOS").is_some()
+}
+
 /// Seconds to wait: the second figure where there are minutes to spend.
 fn patience(short: u64, long: u64) -> Duration {
-    let chaos = std::env::var_os("SEEWHEN_CHAOS").is_some();
-    Duration::from_secs(if chaos { long } else { short })
+    Duration::from_secs(if chaos() { long } else { short })
 }
 
 fn camera(id: &str, port: u16, path: &str, more: &str) -> String {
     format!(
-        "[[camera]]\nid = \"{id}\"\nsource = \"rtsp://127.0.0.1:{port}/{path}\"\nevery = \"500ms\"\nconnect_timeout = \"3s\"\n\
+        "[[camera]]\nid = \"{id}\"\nsource = \"rtsp://127.0.0.1:{port}/{path}\"\nconnect_timeout = \"3s\"\n\
          stall_timeout = \"3s\"\n{more}\n"
     )
 }
@@ -68,7 +72,9 @@ prompts = ["an empty street"]
 
 struct Bench {
     heard: Subscriber,
-    rows: Vec<String>,
+    /// The calm cameras' worst age while nothing happened, and since.
+    undisturbed: f64,
+    worst: f64,
 }
 
 impl Bench {
@@ -116,24 +122,24 @@ impl Bench {
 
     fn row(&mut self, what: &str, detected: Option<f64>, back: Option<f64>, age: f64, said: &str) {
         let time = |time: Option<f64>| time.map_or("–".to_owned(), |time| format!("{time:.1} s"));
-        let age = format!("{:.0} ms", age * 1000.0);
-        let row = format!("| {what} | {} | {} | {age} | {said} |", time(detected), time(back));
-        println!("{row}");
-        self.rows.push(row);
+        let (detected, back) = (time(detected), time(back));
+        let share = age / self.undisturbed;
+        println!("| {what} | {detected} | {back} | {age:.2} s | {share:.2} | {said} |");
+        self.worst = self.worst.max(age);
     }
 
     /// Nothing happens.
-    fn quiet(&mut self) {
+    fn quiet(&mut self) -> f64 {
         let from = now();
         sleep(patience(5, 60));
-        self.row("nothing", None, None, self.worst_age(from, now()), "");
+        self.worst_age(from, now())
     }
 
     /// What comes from `camera` changes, and its frames go on.
     fn change(&mut self, what: &str, camera: &str, change: impl FnOnce()) {
         let from = now();
         change();
-        sleep(patience(5, 15));
+        sleep(patience(7, 15));
         let (to, frames) = (now(), self.frames(camera, from, now()));
         let longest = worst_age(&frames);
         self.row(what, None, Some(longest), self.worst_age(from, to), &self.last_reason(camera));
@@ -167,6 +173,7 @@ impl Bench {
 fn every_camera_comes_back_and_no_other_notices() {
     let broker = Broker::start();
     let mounts = [("bikes".to_owned(), bikes())];
+    let calm = Server::start(&stream("", H264), |_, _| {});
     let street = rtsp::Server::start(0, &mounts, |_| {}).unwrap();
     let mut other = Some(rtsp::Server::start(0, &mounts, |_| {}).unwrap());
     let other_port = other.as_ref().unwrap().port();
@@ -183,11 +190,11 @@ fn every_camera_comes_back_and_no_other_notices() {
     let (lossy, recoded) = (Proxy::to(street.port()), Proxy::to(h264.port));
 
     let mut cameras: Vec<String> =
-        CALM.iter().map(|id| camera(id, street.port(), "bikes", "")).collect();
+        CALM.iter().map(|id| camera(id, calm.port, "live", "")).collect();
     for (name, proxy) in names.iter().zip(&proxies) {
         cameras.push(camera(name, proxy.port, "bikes", ""));
     }
-    cameras.push(camera("lossy", lossy.port, "bikes", "transport = \"udp\""));
+    cameras.push(camera("lossy", lossy.port, "bikes", "transport = \"udp\"\nevery = \"500ms\""));
     cameras.push(camera("restarted", other_port, "bikes", ""));
     cameras.push(camera("recoded", recoded.port, "live", ""));
     for (name, server) in [("ends", &ends), ("changes", &changes), ("set-back", &set_back)] {
@@ -199,12 +206,14 @@ fn every_camera_comes_back_and_no_other_notices() {
     cameras.push(login("wrong"));
     let heard = broker.subscribe();
     let seewhen = Seewhen::start(&configuration(&broker, &cameras));
-    let mut bench = Bench { heard, rows: Vec::new() };
+    let mut bench = Bench { heard, undisturbed: f64::NAN, worst: 0.0 };
     for running in [&CALM[..], &names, &["lossy", "restarted", "changes", "set-back", "recoded"]] {
         bench.running(running);
     }
-    let begun = now();
-    bench.quiet();
+    // What starts beside them has settled.
+    sleep(patience(2, 10));
+    bench.undisturbed = bench.quiet();
+    bench.row("nothing", None, None, bench.undisturbed, "");
 
     let proxy = |name: &str| &proxies[names.iter().position(|known| *known == name).unwrap()];
     for (what, name, mode, cut, pause) in [
@@ -264,7 +273,8 @@ fn every_camera_comes_back_and_no_other_notices() {
     sleep(patience(2, 15));
     let age = bench.worst_age(mended, now());
     bench.row("wrong password, then the right one", None, Some(back), age, &said);
-    bench.quiet();
+    let quiet = bench.quiet();
+    bench.row("nothing", None, None, quiet, "");
 
     for calm in CALM {
         let heard = bench.heard.on(&format!("/{calm}/available"));
@@ -272,8 +282,9 @@ fn every_camera_comes_back_and_no_other_notices() {
         assert_eq!(states.last(), Some(&"online"), "{states:?}");
         assert!(states.iter().filter(|state| **state == "offline").count() <= 1, "{states:?}");
     }
-    let worst = bench.worst_age(begun, now());
-    assert!(worst < 2.0, "a camera that nothing happened to stood still for {worst} s");
+    // In the short form other tests run beside this one.
+    let limit = bench.undisturbed * if chaos() { 1.1 } else { 1.5 };
+    assert!(bench.worst < limit, "{} s, undisturbed {} s", bench.worst, bench.undisturbed);
 }
 
 /// A camera of 320×240 pixels and ten frames a second, with a key frame every second.

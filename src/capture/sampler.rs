@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::model::Every;
 
-/// Keeps every frame that was decoded ([`Every::KeyFrames`]), or one frame per interval: the one nearest to each point of a grid that starts at the
-/// first frame.
+/// Keeps every frame that was decoded ([`Every::KeyFrames`]), or one frame per interval: the one
+/// nearest to each point of a grid that starts at the first frame.
 #[derive(Debug, Clone)]
 pub struct Sampler {
     /// Zero keeps everything.
