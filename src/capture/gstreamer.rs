@@ -6,6 +6,7 @@
 
 mod convert;
 mod decoder;
+mod halve;
 mod nal;
 mod orientation;
 mod source;

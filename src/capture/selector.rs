@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use crate::model::{DecodeStrategy, Every};
 
-/// Groups that are remembered: they say when the next key frame is safe to expect.
-const REMEMBERED: usize = 8;
+/// Groups that are remembered: they say when the next key frame is safe to expect. Where scenes
+/// change, few groups are as long as the encoder lets them be.
+const REMEMBERED: usize = 32;
+/// Those of them that say what is done at present.
+const RECENT: usize = 8;
 /// A stream without key frames (some encoders refresh pictures bit by bit) is decoded after this.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -115,19 +118,20 @@ impl Selector {
     /// How early a frame may come that is decoded alone.
     pub fn early(&self) -> Duration {
         match (self.every, self.limit()) {
-            (Every::Interval(every), Some(length)) => early(length, every),
+            (Every::Interval(every), Some(length)) => slack(length, every),
             _ => Duration::ZERO,
         }
     }
 
     /// What has been done lately.
     pub fn strategy(&self) -> Option<DecodeStrategy> {
-        let sum = |count: fn(&Group) -> u32| self.groups.iter().map(count).sum::<u32>();
+        let recent = || self.groups.iter().rev().take(RECENT);
+        let sum = |count: fn(&Group) -> u32| recent().map(count).sum::<u32>();
         let (units, decoded) = (sum(|group| group.units), sum(|group| group.decoded));
         if units == 0 {
             return None;
         }
-        let key_frames = self.groups.iter().all(|group| group.decoded <= 1);
+        let key_frames = recent().all(|group| group.decoded <= 1);
         Some(match () {
             () if decoded == units => DecodeStrategy::All,
             () if key_frames => DecodeStrategy::KeyFrames,
@@ -149,9 +153,10 @@ impl Selector {
     fn at_key(&self, unit: &Unit, due: Option<Duration>, every: Duration) -> Verdict {
         let Some(due) = due else { return Verdict::Decode };
         let Some(length) = self.limit() else { return Verdict::Decode };
-        let taken = unit.time + early(length, every) > due || jumped_back(unit, due, every);
+        let slack = slack(length, every);
+        let taken = unit.time + slack > due || jumped_back(unit, due, every);
         let next = if taken { unit.time.max(due) + every } else { due };
-        if next + slack(length, every) < unit.time + length {
+        if next + slack < unit.time + length {
             return Verdict::Decode;
         }
         if taken { Verdict::DecodeLast } else { Verdict::Skip }
@@ -176,7 +181,7 @@ impl Selector {
         if due + slack >= end {
             return Verdict::Skip;
         }
-        if unit.droppable && unit.time + early(length, every) < due {
+        if unit.droppable && unit.time + slack < due {
             return Verdict::Skip;
         }
         let in_hand = unit.order >= due;
@@ -184,15 +189,10 @@ impl Selector {
     }
 }
 
-/// How early a key frame may be taken for one that is due, so that its group need not be decoded:
-/// where it is nearer than the next one, and not far off.
-fn early(group: Duration, every: Duration) -> Duration {
-    (every / 8).min(group / 2)
-}
-
-/// How far key frames and due times may be apart and still count as the same.
+/// How far from its due time a key frame may be and still be taken for it, so that its group need
+/// not be decoded: nearer than any other key frame, and not far off.
 fn slack(group: Duration, every: Duration) -> Duration {
-    group.min(every) / 8
+    (every / 8).min(group / 2)
 }
 
 /// The stream's clock was set back: what was due is not any more.

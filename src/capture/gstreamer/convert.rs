@@ -4,62 +4,60 @@ use gstreamer as gst;
 use gstreamer_video as video;
 
 use super::broken;
+use super::halve::{half, halve, planes};
 use crate::capture::CaptureError;
 use crate::model::{Picture, Region};
 
 /// A pixel that is wider or narrower than this is a mistake of the file.
 const ODDEST: f64 = 8.0;
-/// Rows (or columns, of an upright picture) that what is analysed keeps at least: twice what most
-/// encoders take, and enough for people to look at.
-const DETAIL: f64 = 720.0;
+/// Rows (or columns, of an upright picture) that what is analysed keeps at least: more than twice
+/// what most encoders take, and as much as any does.
+const DETAIL: f64 = 512.0;
 
-/// From the decoder's format to RGB. What is finer than anyone needs is scaled down first, in the
-/// decoder's format, which is less than half as many bytes.
+/// From the decoder's format to RGB. What is finer than any encoder needs is halved first, in the
+/// decoder's format, which is half as many bytes.
 pub(super) struct Converter {
     pub(super) from: video::VideoInfo,
-    steps: Vec<Step>,
+    /// Each with the buffer for its result.
+    smaller: Vec<(Step, gst::Buffer)>,
+    rgb: Step,
 }
 
-/// One conversion, with the buffer that its result is written to, frame after frame.
 struct Step {
-    convert: video::VideoConverter,
+    how: How,
     from: video::VideoInfo,
     to: video::VideoInfo,
-    result: gst::Buffer,
+}
+
+enum How {
+    /// Bytes per pixel of each plane.
+    Halve(&'static [usize]),
+    Convert(video::VideoConverter),
 }
 
 impl Step {
-    fn new(
-        from: &video::VideoInfo,
-        format: video::VideoFormat,
-        (width, height): (u32, u32),
-    ) -> Result<Self, CaptureError> {
-        let cannot = |why: gst::glib::BoolError| {
-            let format = from.format();
-            CaptureError::Source(format!("cannot convert {format} frames to RGB: {why}"))
+    fn new(from: &video::VideoInfo, to: video::VideoInfo) -> Result<Self, CaptureError> {
+        let how = match planes(from.format()) {
+            Some(planes) if to.format() == from.format() => How::Halve(planes),
+            _ => How::Convert(
+                video::VideoConverter::new(from, &to, None).map_err(|why| cannot(from, &why))?,
+            ),
         };
-        // A converter refuses to change pace or interlacing.
-        let mut to = video::VideoInfo::builder(format, width, height)
-            .fps(from.fps())
-            .par(gst::Fraction::new(1, 1))
-            .interlace_mode(from.interlace_mode());
-        let colorimetry = from.colorimetry();
-        if format == from.format() {
-            to = to.colorimetry(&colorimetry).chroma_site(from.chroma_site());
-        }
-        let to = to.build().map_err(cannot)?;
-        let convert = video::VideoConverter::new(from, &to, None).map_err(cannot)?;
-        let result = gst::Buffer::with_size(to.size()).map_err(cannot)?;
-        Ok(Self { convert, from: from.clone(), to, result })
+        Ok(Self { how, from: from.clone(), to })
     }
 
-    fn run(&mut self, buffer: &gst::BufferRef) -> Result<(), CaptureError> {
+    fn run(&self, buffer: &gst::BufferRef, result: &mut gst::Buffer) -> Result<(), CaptureError> {
         let from = video::VideoFrameRef::from_buffer_ref_readable(buffer, &self.from)
             .map_err(|_| broken("that is smaller than its format says"))?;
-        let result = self.result.get_mut().ok_or_else(|| broken("that is shared"))?;
+        let result = result.get_mut().ok_or_else(|| broken("that is shared"))?;
         let mut to = video::VideoFrameRef::from_buffer_ref_writable(result, &self.to)
             .map_err(|_| broken("that cannot be written"))?;
-        self.convert.frame_ref(&from, &mut to);
+        match &self.how {
+            How::Halve(planes) => {
+                halve(planes, &from, &mut to).ok_or_else(|| broken("that is too short"))?;
+            }
+            How::Convert(converter) => converter.frame_ref(&from, &mut to),
+        }
         Ok(())
     }
 }
@@ -70,24 +68,29 @@ impl Converter {
         from: video::VideoInfo,
         region: Option<Region>,
     ) -> Result<Self, CaptureError> {
-        let size = shown_size(&from, region);
-        let mut steps = Vec::new();
-        if size.1 < from.height() {
-            steps.push(Step::new(&from, from.format(), size)?);
+        let mut smaller = Vec::new();
+        let mut last = from.clone();
+        for size in smaller_sizes(&from, region) {
+            let to = resized(&last, size).map_err(|why| cannot(&from, &why))?;
+            let buffer = gst::Buffer::with_size(to.size()).map_err(|why| cannot(&from, &why))?;
+            smaller.push((Step::new(&last, to.clone())?, buffer));
+            last = to;
         }
-        let last = steps.last().map_or(&from, |step: &Step| &step.to).clone();
-        steps.push(Step::new(&last, video::VideoFormat::Rgb, size)?);
-        Ok(Self { from, steps })
+        let to = rgb(&last).map_err(|why| cannot(&from, &why))?;
+        Ok(Self { from, smaller, rgb: Step::new(&last, to)? })
     }
 
     pub(super) fn convert(&mut self, buffer: &gst::BufferRef) -> Result<Picture, CaptureError> {
-        let mut done: Option<&Step> = None;
-        for step in &mut self.steps {
-            step.run(done.map_or(buffer, |before| &before.result))?;
-            done = Some(step);
+        let mut source = buffer;
+        for (step, result) in &mut self.smaller {
+            step.run(source, result)?;
+            source = result;
         }
-        let done = done.ok_or_else(|| broken("without a conversion"))?;
-        let mut picture = packed(done)?;
+        let to = &self.rgb.to;
+        let mut result = gst::Buffer::from_mut_slice(vec![0_u8; to.size()]);
+        self.rgb.run(source, &mut result)?;
+        let rgb = result.try_into_inner().map_err(|_| broken("that cannot be read"))?;
+        let mut picture = Picture { width: to.width(), height: to.height(), rgb };
         if self.interlaced(buffer) {
             one_moment(&mut picture.rgb, picture.width as usize * 3);
         }
@@ -107,34 +110,67 @@ impl Converter {
     }
 }
 
-/// The pixels of a result, without what pads its rows.
-fn packed(step: &Step) -> Result<Picture, CaptureError> {
-    let (width, height) = (step.to.width(), step.to.height());
-    let frame = video::VideoFrameRef::from_buffer_ref_readable(&step.result, &step.to)
-        .map_err(|_| broken("that cannot be read"))?;
-    let stride = usize::try_from(step.to.stride()[0]).unwrap_or(0);
-    let row = width as usize * 3;
-    let data = frame.plane_data(0).map_err(|_| broken("without pixels"))?;
-    let mut rgb = Vec::with_capacity(row * height as usize);
-    for line in data.chunks_exact(stride.max(1)).take(height as usize) {
-        rgb.extend_from_slice(&line[..row]);
-    }
-    Ok(Picture { width, height, rgb })
+fn cannot(from: &video::VideoInfo, why: &gst::glib::BoolError) -> CaptureError {
+    CaptureError::Source(format!("cannot convert {} frames to RGB: {why}", from.format()))
 }
 
-/// The size at which pixels are square, and no larger than `region` needs. The rows of interlaced
-/// frames are left alone: they belong to two fields.
-fn shown_size(from: &video::VideoInfo, region: Option<Region>) -> (u32, u32) {
-    let (numerator, denominator) = (from.par().numer(), from.par().denom());
-    let par = f64::from(numerator) / f64::from(denominator);
-    let sane = (1.0 / ODDEST..=ODDEST).contains(&par);
-    let (width, height) = (f64::from(from.width()), f64::from(from.height()));
-    let width = if sane { (width * par).max(1.0) } else { width };
-    let progressive = from.interlace_mode() == video::VideoInterlaceMode::Progressive;
+/// The same format at another size.
+fn resized(
+    from: &video::VideoInfo,
+    (width, height): (u32, u32),
+) -> Result<video::VideoInfo, gst::glib::BoolError> {
+    video::VideoInfo::builder(from.format(), width, height)
+        .fps(from.fps())
+        .par(from.par())
+        .interlace_mode(from.interlace_mode())
+        .colorimetry(&from.colorimetry())
+        .chroma_site(from.chroma_site())
+        .build()
+}
+
+/// Square pixels of three bytes, with nothing between their rows.
+fn rgb(from: &video::VideoInfo) -> Result<video::VideoInfo, gst::glib::BoolError> {
+    let (width, height) = square(from);
+    let row = i32::try_from(width * 3).unwrap_or(i32::MAX);
+    video::VideoInfo::builder(video::VideoFormat::Rgb, width, height)
+        .stride(&[row])
+        .size(width as usize * 3 * height as usize)
+        // A converter refuses to change pace or interlacing.
+        .fps(from.fps())
+        .par(gst::Fraction::new(1, 1))
+        .interlace_mode(from.interlace_mode())
+        .build()
+}
+
+/// The sizes to go through, each half of the one before, while `region` is finer than needed. The
+/// rows of interlaced frames are left alone: they belong to two fields.
+fn smaller_sizes(from: &video::VideoInfo, region: Option<Region>) -> Vec<(u32, u32)> {
+    let mut sizes = Vec::new();
+    if from.interlace_mode() != video::VideoInterlaceMode::Progressive {
+        return sizes;
+    }
     let (across, down) = region.map_or((1.0, 1.0), |region| (region.width, region.height));
-    let scale = if progressive { DETAIL / (width * across).min(height * down) } else { 1.0 };
-    let shown = |side: f64| (side * scale.min(1.0)).round().max(1.0) as u32;
-    (shown(width), shown(height))
+    let (width, height) = square(from);
+    let mut least = (f64::from(width) * across).min(f64::from(height) * down);
+    let mut size = (from.width(), from.height());
+    while least >= DETAIL * 2.0 {
+        least /= 2.0;
+        size = (half(size.0), half(size.1));
+        sizes.push(size);
+    }
+    if planes(from.format()).is_none() {
+        // GStreamer scales to any size at once.
+        sizes.drain(..sizes.len().saturating_sub(1));
+    }
+    sizes
+}
+
+/// The size at which pixels are square.
+fn square(from: &video::VideoInfo) -> (u32, u32) {
+    let par = f64::from(from.par().numer()) / f64::from(from.par().denom());
+    let sane = (1.0 / ODDEST..=ODDEST).contains(&par);
+    let width = f64::from(from.width()) * if sane { par } else { 1.0 };
+    (width.round().max(1.0) as u32, from.height())
 }
 
 /// Puts the mean of its neighbours into every second row.
