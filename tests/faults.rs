@@ -157,6 +157,7 @@ impl Bench {
         let broken = now();
         fail();
         let offline = self.available(camera, "offline", broken);
+        self.reason(camera, "", broken);
         // Long enough for an attempt to fail too, where one is to.
         sleep(Duration::from_secs(pause));
         let said = self.last_reason(camera);
