@@ -118,6 +118,8 @@ struct Reel {
     note: Option<Arc<str>>,
     /// When the newest frame came.
     newest: Instant,
+    /// When the newest one came that was kept.
+    kept: Instant,
     /// When it was told what all this takes.
     told: Instant,
     /// The time between the newest frame and the one before.
@@ -128,7 +130,8 @@ impl Reel {
     fn new(every: Every) -> Self {
         let sampler = Sampler::new(every);
         let now = Instant::now();
-        Self { sampler, running: None, note: None, newest: now, told: now, gap: Duration::ZERO }
+        let gap = Duration::ZERO;
+        Self { sampler, running: None, note: None, newest: now, kept: now, told: now, gap }
     }
 
     fn frame_came(&mut self) {
@@ -198,10 +201,7 @@ fn run_once(capture: &Capture, stop: &Stop, reel: &mut Reel) -> Life {
             Ok(pulled) => pulled,
             Err(error) => return Life::Failed(error),
         };
-        let running = reel.running.is_some();
-        let silence = if running { reel.newest.elapsed() } else { opened.elapsed() };
-        let waiting = pulled == Pulled::Nothing || !running && pulled == Pulled::Skipped;
-        if let Some(error) = overdue(capture, running, silence).filter(|_| waiting) {
+        if let Some(error) = overdue(capture, reel, opened, &pulled) {
             return Life::Failed(error);
         }
         if pulled == Pulled::Nothing {
@@ -210,23 +210,38 @@ fn run_once(capture: &Capture, stop: &Stop, reel: &mut Reel) -> Life {
         reel.frame_came();
         capture.status.frame_received();
         capture.report(source.as_ref(), reel, matches!(pulled, Pulled::Frame(..)));
-        if let Pulled::Frame(picture, captured) = pulled
-            && capture.put(picture, captured) == Put::Closed
-        {
-            return Life::Over;
+        if let Pulled::Frame(picture, captured) = pulled {
+            if capture.put(picture, captured) == Put::Closed {
+                return Life::Over;
+            }
+            reel.kept = Instant::now();
         }
     }
     Life::Over
 }
 
-fn overdue(capture: &Capture, running: bool, silence: Duration) -> Option<CaptureError> {
-    if running {
-        let limit = capture.stall_timeout;
-        (silence >= limit).then_some(CaptureError::Stalled(limit))
-    } else {
-        let limit = capture.connect_timeout;
-        (silence >= limit).then_some(CaptureError::NoFirstFrame(limit))
+/// Whether what was pulled comes too late to save this life, and as what it ends.
+fn overdue(
+    capture: &Capture,
+    reel: &Reel,
+    opened: Instant,
+    pulled: &Pulled,
+) -> Option<CaptureError> {
+    if matches!(pulled, Pulled::Frame(..)) {
+        return None;
     }
+    let beyond = |since: Instant, limit: Duration| since.elapsed() >= limit;
+    if reel.running.is_none() {
+        let limit = capture.connect_timeout;
+        return beyond(opened, limit).then_some(CaptureError::NoFirstFrame(limit));
+    }
+    let stalled = capture.stall_timeout;
+    if *pulled == Pulled::Nothing && beyond(reel.newest, stalled) {
+        return Some(CaptureError::Stalled(stalled));
+    }
+    // Data still comes, and no picture of it: as good as none.
+    let blind = stalled + 2 * capture.every.longest();
+    beyond(reel.kept, blind).then_some(CaptureError::Stalled(blind))
 }
 
 impl Capture {

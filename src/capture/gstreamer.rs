@@ -10,6 +10,7 @@ mod halve;
 mod nal;
 mod orientation;
 mod source;
+mod trouble;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use self::convert::Converter;
 use self::decoder::Decoder;
 pub use self::decoder::Decoders;
 use self::nal::Nals;
+use self::trouble::{broken, trouble};
 use super::lateness::Lateness;
 use super::sampler::Sampler;
 use super::selector::{Selector, Unit, Verdict};
@@ -290,32 +292,6 @@ impl Drop for Pipeline {
     }
 }
 
-/// The first error on the bus, if any.
-fn trouble(bus: &gst::Bus) -> Option<CaptureError> {
-    let wanted = [gst::MessageType::Error, gst::MessageType::Element];
-    let mut missing = None;
-    while let Some(message) = bus.pop_filtered(&wanted) {
-        match message.view() {
-            gst::MessageView::Error(error) => {
-                let (error, debug) = (error.error(), error.debug());
-                let text = explain(&error, debug.as_deref());
-                let refused = error.matches(gst::ResourceError::NotAuthorized);
-                let kind = if refused { CaptureError::Refused } else { CaptureError::Source };
-                return Some(missing.unwrap_or_else(|| kind(text)));
-            }
-            gst::MessageView::Element(element) => {
-                missing = missing.or_else(|| element.structure().and_then(missing_plugin));
-            }
-            _ => {}
-        }
-    }
-    missing
-}
-
-fn broken(what: &str) -> CaptureError {
-    CaptureError::Source(format!("a frame {what}"))
-}
-
 fn parts(sample: &gst::Sample) -> Result<(&gst::BufferRef, &gst::CapsRef), CaptureError> {
     let buffer = sample.buffer().ok_or_else(|| broken("without data"))?;
     Ok((buffer, sample.caps().ok_or_else(|| broken("without a format"))?))
@@ -339,26 +315,4 @@ fn unit(sample: &gst::Sample, buffer: &gst::BufferRef, clock: Clock) -> Unit {
 fn media_time(sample: &gst::Sample, stamp: Option<gst::ClockTime>) -> Option<Duration> {
     let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
     segment.to_stream_time(stamp?).map(Duration::from)
-}
-
-/// GStreamer's words, with the part of its debug text that tells more.
-fn explain(error: &gst::glib::Error, debug: Option<&str>) -> String {
-    let text = error.message().trim_end_matches('.').to_owned();
-    // The last line of the debug text is the cause ("Not Found (404)"); those before it name
-    // source files of GStreamer.
-    match debug.and_then(|debug| debug.lines().last()).map(str::trim) {
-        // Nothing in it fits our end of the pipeline.
-        Some(cause) if cause.ends_with("reason not-linked (-1)") => {
-            "there is no video in it that can be used".to_owned()
-        }
-        Some(cause) if !cause.is_empty() && !cause.contains(".c(") => format!("{text}: {cause}"),
-        _ => text,
-    }
-}
-
-fn missing_plugin(structure: &gst::StructureRef) -> Option<CaptureError> {
-    (structure.name() == "missing-plugin").then(|| {
-        let name = structure.get::<String>("name").unwrap_or_else(|_| "an element".to_owned());
-        CaptureError::Source(format!("GStreamer lacks {name}: install the plug-in package for it"))
-    })
 }

@@ -137,6 +137,24 @@ fn a_camera_comes_back_after_every_kind_of_end() {
 }
 
 #[test]
+fn data_without_pictures_is_a_stall() {
+    let (handle, stop) = stop();
+    let (frames, _receiver) = mailbox(WhenFull::Replace);
+    let (changes, mut told) = mpsc::channel(64);
+    // One frame, and then nothing that can be seen: for as long as the limit takes.
+    let script = [vec![Step::Frame], vec![Step::Skip; 1 << 20]].concat();
+    let lives = Mutex::new(vec![Ok(script)].into());
+    let opener = Lives { scripts: lives, handle: Mutex::new(Some(handle)), file: None };
+    let every = Every::Interval(Duration::from_millis(5));
+    run(&Capture { every, ..capture(opener, frames, changes) }, &stop);
+    let mut reasons = Vec::new();
+    while let Ok(Observation::Camera(change)) = told.try_recv() {
+        reasons.push(change.reason);
+    }
+    assert_eq!(reasons, ["", "", "no frame for 10ms", "no more lives"]);
+}
+
+#[test]
 fn a_file_that_ends_is_done_and_one_that_loops_goes_on() {
     let (states, ..) = lives(vec![Ok(vec![Step::Frame])], Some(false));
     assert_eq!(states, ["connecting 0 ", "running 0 ", "disabled 0 end of file"]);

@@ -3,8 +3,8 @@
 use gstreamer as gst;
 use gstreamer_video as video;
 
-use super::broken;
 use super::halve::{half, halve, planes};
+use super::trouble::broken;
 use crate::capture::CaptureError;
 use crate::model::{Picture, Region};
 

@@ -11,7 +11,8 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 
-use super::{Pace, trouble};
+use super::Pace;
+use super::trouble::trouble;
 use crate::capture::CaptureError;
 use crate::model::DecoderChoice;
 

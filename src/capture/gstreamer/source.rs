@@ -14,7 +14,8 @@ use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 use url::Url;
 
-use super::{Pace, explain};
+use super::Pace;
+use super::trouble::explain;
 use crate::capture::CaptureError;
 use crate::config::{CameraSource, Network, Secret, Transport};
 
