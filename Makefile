@@ -2,6 +2,7 @@
 # make test    everything that must hold before a change goes in
 # make lint    formatting, clippy, dependencies' licences and sources
 # make parity  imported models against the reference implementation (half an hour, 20 GB)
+# make bench   seewhen beside its peers, on this machine: docs/benchmarks.md (some gigabytes)
 # make chaos   cameras that fail, for minutes on end: docs/reliability.md
 # make fmt     formats the sources
 
@@ -16,7 +17,12 @@ parity:
 	cargo build --release --bin seewhen
 	scripts/parity
 
-.PHONY: demo test lint fmt parity chaos clean-runtime
+bench:
+	scripts/setup demo
+	cargo build --release --bin seewhen
+	scripts/peers
+
+.PHONY: demo test lint fmt parity chaos bench clean-runtime
 
 demo:
 	scripts/setup demo

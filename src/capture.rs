@@ -27,7 +27,8 @@ use crate::status::{CameraStatus, Effort, Work};
 use crate::stop::Stop;
 use crate::watch::Observation;
 
-/// How long one pull waits: the longest a stop request goes unnoticed.
+/// How long one pull waits: the longest a stop request goes unnoticed while the camera can be
+/// reached. Where it cannot, asking why takes as long as the name service does.
 const PULL: Duration = Duration::from_millis(250);
 /// How often a camera says what it takes.
 const TELL: Duration = Duration::from_secs(1);
@@ -148,7 +149,7 @@ impl Reel {
 
 /// Keeps the camera alive until `stop`.
 pub fn run(capture: &Capture, stop: &Stop) {
-    let mut attempt = 0;
+    let (mut attempt, mut refused) = (0, false);
     let mut reel = Reel::new(capture.every);
     capture.tell(CameraState::Connecting, String::new(), attempt);
     while !stop.requested() {
@@ -169,10 +170,10 @@ pub fn run(capture: &Capture, stop: &Stop) {
             capture.tell(CameraState::Disabled, "end of file".to_owned(), 0);
             return;
         }
-        let backoff = match error {
-            CaptureError::Refused(_) => &capture.refused,
-            _ => &capture.backoff,
-        };
+        if matches!(error, CaptureError::Refused(_)) != refused {
+            (attempt, refused) = (0, !refused);
+        }
+        let backoff = if refused { &capture.refused } else { &capture.backoff };
         let wait = backoff.delay(attempt, fastrand::f64());
         attempt += 1;
         let state = match error {
@@ -239,8 +240,9 @@ fn overdue(
     if *pulled == Pulled::Nothing && beyond(reel.newest, stalled) {
         return Some(CaptureError::Stalled(stalled));
     }
-    // Data still comes, and no picture of it: as good as none.
-    let blind = stalled + 2 * capture.every.longest();
+    // Data still comes, and no picture of it. Thrifty cameras go a minute without a key frame when
+    // nothing moves.
+    let blind = 6 * stalled + 2 * capture.every.longest();
     beyond(reel.kept, blind).then_some(CaptureError::Stalled(blind))
 }
 

@@ -3,6 +3,7 @@
 //! Results go to stdout, words for people to stderr. Exit codes: 0 done, 1 failed, 64 usage,
 //! 78 configuration.
 
+pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod embed;
@@ -39,6 +40,7 @@ enum Command {
     Classify(classify::Args),
     Watch(watch::Args),
     Embed(embed::Args),
+    Bench(bench::Args),
     Model(model::Args),
 }
 
@@ -81,6 +83,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Classify(args) => classify::run(&args),
         Command::Watch(args) => watch::run(args),
         Command::Embed(args) => embed::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Model(args) => model::run(&args),
     }
 }

@@ -5,7 +5,8 @@
 //! [`onnx`] runs it and is the only file that knows ONNX Runtime; [`prompts`] turns a
 //! configuration into label matrices, through the [`cache`] of prompt embeddings; [`scoring`]
 //! turns an embedding and a matrix into probabilities; [`advice`] tells which prompts will
-//! disappoint; [`still`] decodes picture files for the command line.
+//! disappoint; [`still`] decodes picture files for the command line. [`import`], [`pull`] and [`quantize`] make
+//! bundles.
 //!
 //! Pure, by choice: preprocess, prompts, scoring, advice. Left to others: threads, batching
 //! over cameras, and when to encode (`infer`).
@@ -18,6 +19,7 @@ pub mod bundle;
 pub mod cache;
 pub mod catalogue;
 pub mod checksums;
+pub mod draft;
 pub mod fetch;
 pub mod import;
 pub mod library;
@@ -25,6 +27,7 @@ pub mod onnx;
 pub mod preprocess;
 pub mod prompts;
 pub mod pull;
+pub mod quantize;
 pub mod scoring;
 pub mod still;
 pub mod store;

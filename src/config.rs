@@ -25,7 +25,7 @@ pub use diff::Diff;
 pub use load::{File, Loaded, load, parse};
 pub use problem::{Place, Problem, Problems};
 pub use secret::{Secret, Surroundings};
-pub use settings::{Device, ModelConfig, parse_device};
+pub use settings::{Device, ModelConfig, Precision, parse_device, parse_precision};
 pub use source::{CameraSource, Network, Transport, parse_source};
 pub use watch::{LabelConfig, WatchConfig};
 

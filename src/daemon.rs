@@ -2,13 +2,15 @@
 //!
 //! [`run`] loads everything, starts the flow, and then steers it: systemd's notifications, the
 //! watchdog, reload on SIGHUP, and the stop on SIGTERM or SIGINT, in flow order with one
-//! deadline. [`live`] is the small flow behind `seewhen watch`.
+//! deadline. [`live`] is the small flow behind `seewhen watch`, [`trial`] what `bench`
+//! measures.
 
 mod cameras;
 mod flow;
 pub mod live;
 pub mod model;
 mod system;
+pub mod trial;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +50,7 @@ pub struct Options {
 pub struct Overrides {
     pub bundle: Option<String>,
     pub device: Option<config::Device>,
+    pub precision: Option<config::Precision>,
     pub model_dir: Option<PathBuf>,
 }
 
@@ -58,6 +61,9 @@ impl Overrides {
         }
         if let Some(device) = self.device {
             model.device = device;
+        }
+        if let Some(precision) = self.precision {
+            model.precision = precision;
         }
         if let Some(dir) = &self.model_dir {
             model.dir = Some(dir.clone());

@@ -226,3 +226,21 @@ fn every_command_has_help_with_examples() {
         assert!(text(&output.stdout).contains(&format!("  seewhen {command}")), "{command}");
     }
 }
+
+#[test]
+fn bench_measures_the_built_in_model() {
+    let arguments = ["bench", "--json", "--batch", "1,2", "--seconds", "200ms", "--device", "cpu"];
+    let output = seewhen(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines = lines(&output);
+    let of = |kind: &str| lines.iter().filter(|line| line["measure"] == kind).collect::<Vec<_>>();
+    assert_eq!(of("model")[0]["provider"], "cpu");
+    let sizes: Vec<_> = of("batch").iter().map(|line| line["batch"].as_u64()).collect();
+    assert_eq!(sizes, [Some(1), Some(2)]);
+    for line in of("batch") {
+        let [model, inference] = ["model", "inference"].map(|key| line[key].as_f64().unwrap());
+        assert!(model > 0.0 && (0.2..5.0).contains(&(inference / model)), "{line}");
+    }
+    let [now, most] = ["now_mib", "most_mib"].map(|key| of("memory")[0][key].as_u64().unwrap());
+    assert!(now > 50 && most >= now, "{now} {most}");
+}

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread::{Builder, sleep};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use proxy::Proxy;
 use seewhen::backoff::Backoff;
@@ -195,7 +195,8 @@ fn no_file_harms_the_camera_beside_it() {
     heard.expect("/calm/available", Duration::from_secs(20), |message| message.payload == "online");
     let worst_since = |from: usize| {
         let calm = |message: &Heard| message.topic.ends_with("/calm/w/probabilities");
-        worst_age(&heard.heard().into_iter().skip(from).filter(calm).collect::<Vec<Heard>>())
+        let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        worst_age(&heard.heard().into_iter().skip(from).filter(calm).collect::<Vec<Heard>>(), end)
     };
     // What belongs to the start is over.
     sleep(Duration::from_secs(5));

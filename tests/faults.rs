@@ -117,7 +117,7 @@ impl Bench {
 
     /// The oldest that the calm cameras' newest analysed frame got between two times.
     fn worst_age(&self, from: f64, to: f64) -> f64 {
-        CALM.iter().map(|camera| worst_age(&self.frames(camera, from, to))).fold(0.0, f64::max)
+        CALM.iter().map(|camera| worst_age(&self.frames(camera, from, to), to)).fold(0.0, f64::max)
     }
 
     fn row(&mut self, what: &str, detected: Option<f64>, back: Option<f64>, age: f64, said: &str) {
@@ -141,7 +141,7 @@ impl Bench {
         change();
         sleep(patience(7, 15));
         let (to, frames) = (now(), self.frames(camera, from, now()));
-        let longest = worst_age(&frames);
+        let longest = worst_age(&frames, to);
         self.row(what, None, Some(longest), self.worst_age(from, to), &self.last_reason(camera));
         let after = frames.iter().filter(|heard| heard.time > from + 3.0).count();
         assert!(after >= 2, "{what}: {after} frames of {camera} since");

@@ -164,3 +164,20 @@ fn what_changes_on_the_way_goes_on() {
         assert_eq!(bar(colour(&pictures[19], 0.93, 0.3)), "blue", "{mux}");
     }
 }
+
+/// Subtitles that nothing here can show end neither the video nor the file's end.
+#[test]
+fn what_nobody_needs_is_left_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("subtitles.mkv");
+    clip::write(
+        "videotestsrc num-buffers=20 ! video/x-raw,width=320,height=240,framerate=10/1 ! x264enc \
+         ! h264parse ! matroskamux name=mux fakesrc num-buffers=2 sizetype=fixed sizemax=8 \
+         format=time ! application/x-usf ! mux. mux.",
+        &file,
+    );
+    let mut opener = opener(CameraSource::File(file));
+    opener.pace = Pace::AsFastAsPossible;
+    let (pictures, _) = frames(&opener, 21).unwrap();
+    assert_eq!(pictures.len(), 20, "the file ends as a file does");
+}

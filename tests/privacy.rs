@@ -181,7 +181,7 @@ fn no_pixel_under_a_mask_reaches_the_encoder() {
         }
         assert!(covered > 0);
         let share = f64::from(white) / (width * height);
-        assert!((0.50..0.55).contains(&share), "{share} of the picture is left as it was");
+        assert!((0.48..0.54).contains(&share), "{share} of the picture is left as it was");
         // What the model gets: nothing but black where the mask is, after its own resampling.
         let spec = PreprocessSpec {
             size: 64,

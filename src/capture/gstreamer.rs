@@ -12,7 +12,7 @@ mod orientation;
 mod source;
 mod trouble;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -23,7 +23,7 @@ use self::convert::Converter;
 use self::decoder::Decoder;
 pub use self::decoder::Decoders;
 use self::nal::Nals;
-use self::trouble::{broken, trouble};
+use self::trouble::{Messages, broken};
 use super::lateness::Lateness;
 use super::sampler::Sampler;
 use super::selector::{Selector, Unit, Verdict};
@@ -34,6 +34,9 @@ use crate::model::{Captured, Every, Moment, Region, WallTime};
 
 /// When we are this far behind a camera, we skip to the next key frame.
 const LATE: Duration = Duration::from_millis(500);
+
+/// Messages of a pipeline are read this often at least.
+const READ: Duration = Duration::from_secs(5);
 
 /// At which pace a source is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +88,9 @@ impl Open for Opener {
 struct Pipeline {
     pipeline: gst::Pipeline,
     sink: AppSink,
-    bus: gst::Bus,
+    messages: Messages,
+    /// When they were read.
+    read: Instant,
     selector: Selector,
     decoder: Option<Decoder>,
     nals: Nals,
@@ -99,13 +104,12 @@ struct Pipeline {
 impl Pipeline {
     fn open(opener: &Opener) -> Result<Self, CaptureError> {
         let (pipeline, sink) = source::build(&opener.source, opener.network, opener.pace)?;
-        let bus = pipeline
-            .bus()
-            .ok_or_else(|| CaptureError::Source("the pipeline has no bus".to_owned()))?;
-        let source = Self {
+        let messages = Messages::of(&pipeline)?;
+        let mut source = Self {
             pipeline,
             sink,
-            bus,
+            messages,
+            read: Instant::now(),
             selector: Selector::new(opener.every),
             decoder: None,
             nals: Nals::default(),
@@ -118,15 +122,15 @@ impl Pipeline {
         Ok(source)
     }
 
-    fn start(&self) -> Result<(), CaptureError> {
-        self.pipeline.set_state(gst::State::Playing).map(|_| ()).map_err(|error| {
-            // The bus knows more than the state change.
-            self.trouble().unwrap_or_else(|| CaptureError::Source(error.to_string()))
-        })
+    fn start(&mut self) -> Result<(), CaptureError> {
+        let Err(error) = self.pipeline.set_state(gst::State::Playing) else { return Ok(()) };
+        // The messages know more than the state change.
+        Err(self.trouble().unwrap_or_else(|| CaptureError::Source(error.to_string())))
     }
 
-    fn trouble(&self) -> Option<CaptureError> {
-        match trouble(&self.bus)? {
+    fn trouble(&mut self) -> Option<CaptureError> {
+        self.read = Instant::now();
+        match self.messages.error()? {
             CaptureError::Source(text) if text.contains("Failed to connect") => {
                 let Opener { source, network, .. } = &self.opener;
                 Some(CaptureError::Source(source::unreachable(source, *network, text)))
@@ -180,7 +184,7 @@ impl Pipeline {
         let Some(decoder) = &mut self.decoder else { return Ok(()) };
         decoder.push(sample)?;
         if verdict == Verdict::DecodeLast {
-            decoder.drain();
+            decoder.drain()?;
         }
         Ok(())
     }
@@ -221,13 +225,15 @@ impl Pipeline {
         }
         let info =
             video::VideoInfo::from_caps(caps).map_err(|_| broken("without a known format"))?;
-        if self.converter.as_ref().is_none_or(|converter| converter.from != info) {
-            self.converter = Some(Converter::new(info, self.opener.region)?);
+        let orientation = orientation::of(&self.sink);
+        let turned = orientation.is_sideways();
+        if self.converter.as_ref().is_none_or(|converter| !converter.takes(&info, turned)) {
+            self.converter = Some(Converter::new(info, self.opener.region, turned)?);
         }
         let Some(converter) = &mut self.converter else {
             return Err(broken("without a converter"));
         };
-        let picture = orientation::of(&self.sink).apply(converter.convert(buffer)?);
+        let picture = orientation.apply(converter.convert(buffer)?);
         let captured = match (self.opener.pace, media) {
             (Pace::AsFastAsPossible, Some(time)) => {
                 Captured { at: Moment(time), time: WallTime(time.as_secs_f64()) }
@@ -258,6 +264,12 @@ impl Source for Pipeline {
         let ready = self.sink.try_pull_sample(gst::ClockTime::ZERO);
         if ready.is_none() {
             self.lateness.waited();
+        }
+        // Frames that never pause are no reason to let messages pile up.
+        if self.read.elapsed() > READ
+            && let Some(error) = self.trouble()
+        {
+            return Err(error);
         }
         if let Some(sample) = ready.or_else(|| self.sink.try_pull_sample(timeout)) {
             let raw = sample.caps().is_some_and(|caps| decoder::codec(caps) == "video/x-raw");

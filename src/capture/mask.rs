@@ -6,8 +6,8 @@
 use crate::model::{Picture, Point, Polygon};
 
 /// How far a pixel's colour can spread, in pixels of the picture: chroma at half resolution under
-/// a cubic filter reaches four.
-const MARGIN: f64 = 4.0;
+/// a cubic filter reaches four, and what is widened to square pixels three times that.
+const MARGIN: f64 = 12.0;
 
 /// Paints every area of `mask` black.
 pub(super) fn paint(picture: &mut Picture, mask: &[Polygon]) {
@@ -96,12 +96,12 @@ mod tests {
 
     #[test]
     fn an_area_and_a_margin_are_black_and_the_rest_is_not() {
-        let rows = painted(40, 20, &[area(&[(0.5, 0.5), (0.75, 0.5), (0.75, 0.75), (0.5, 0.75)])]);
+        let rows = painted(120, 80, &[area(&[(0.5, 0.5), (0.75, 0.5), (0.75, 0.75), (0.5, 0.75)])]);
         let (clear, dark) =
-            (".".repeat(40), format!("{}{}{}", ".".repeat(16), "#".repeat(18), ".".repeat(6)));
+            (".".repeat(120), format!("{}{}{}", ".".repeat(48), "#".repeat(54), ".".repeat(18)));
         for (y, row) in rows.iter().enumerate() {
-            let expected = if (5..20).contains(&y) && y < 20 { &dark } else { &clear };
-            // 10 to 15 is the area, with four rows of margin each way and those they touch.
+            // 40 to 60 is the area, with twelve rows of margin each way and those they touch.
+            let expected = if (27..=72).contains(&y) { &dark } else { &clear };
             assert_eq!(row, expected, "row {y}");
         }
         assert_eq!(painted(8, 2, &[]), ["........"; 2]);

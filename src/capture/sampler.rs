@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::model::Every;
 
+/// How long a file of one frame is shown where every frame is kept.
+const STILL: Duration = Duration::from_secs(1);
+
 /// Keeps every frame that was decoded ([`Every::KeyFrames`]), or one frame per interval: the one
 /// nearest to each point of a grid that starts at the first frame.
 #[derive(Debug, Clone)]
@@ -28,7 +31,17 @@ impl Sampler {
     /// How long a frame that was just kept is shown at most, when `gap` is the time between
     /// frames.
     pub fn shown(&self, gap: Duration) -> Duration {
-        if self.every.is_zero() { gap } else { gap.min(self.every) }
+        match (self.every, self.length()) {
+            (Duration::ZERO, Duration::ZERO) => STILL,
+            (every, Duration::ZERO) => every,
+            (Duration::ZERO, _) => gap,
+            (every, _) => gap.min(every),
+        }
+    }
+
+    /// Of the media so far; none when it is a single frame.
+    fn length(&self) -> Duration {
+        self.last + self.gap
     }
 
     /// From when on a frame is due; `None` before the first one.
@@ -39,8 +52,8 @@ impl Sampler {
     /// The same media starts again, right behind its last frame: the grid goes on, so that the
     /// seam neither brings a frame too many nor leaves one out.
     pub fn rewind(&mut self) {
-        let end = self.last + self.gap;
-        self.next = self.next.map(|next| next.saturating_sub(end));
+        let end = self.length();
+        self.next = self.next.map(|next| next.saturating_sub(end)).filter(|_| !end.is_zero());
         self.last = Duration::ZERO;
     }
 
@@ -127,6 +140,20 @@ mod tests {
             assert!((0..20).all(|n| sampler.keep(Duration::from_millis(n * 500))));
             sampler.rewind();
         }
+    }
+
+    #[test]
+    fn a_file_of_one_frame_is_shown_for_an_interval() {
+        let every = Duration::from_millis(700);
+        let mut sampler = Sampler::new(Every::Interval(every));
+        for _ in 0..3 {
+            assert!(sampler.keep(Duration::ZERO));
+            assert_eq!(sampler.shown(Duration::from_millis(3)), every);
+            sampler.rewind();
+        }
+        let mut sampler = Sampler::new(Every::KeyFrames);
+        assert!(sampler.keep(Duration::ZERO));
+        assert_eq!(sampler.shown(Duration::from_millis(3)), STILL);
     }
 
     #[test]

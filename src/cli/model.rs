@@ -3,6 +3,7 @@
 pub mod import;
 pub mod list;
 pub mod pull;
+pub mod quantize;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ enum Command {
     List(list::Args),
     Pull(pull::Args),
     Import(import::Args),
+    Quantize(quantize::Args),
     Verify(verify::Args),
 }
 
@@ -34,6 +36,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Command::List(args) => list::run(args),
         Command::Pull(args) => pull::run(args),
         Command::Import(args) => import::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Verify(args) => verify::run(args),
     }
 }

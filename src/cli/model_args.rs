@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Device, ModelConfig, parse_device};
+use crate::config::{Device, ModelConfig, Precision, parse_device, parse_precision};
 use crate::daemon::Overrides;
 use crate::model::Fit;
 
@@ -16,6 +16,9 @@ pub struct ModelArgs {
     /// What runs the model: auto, cpu, openvino, cuda:N or tensorrt:N [default: auto]
     #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
     device: Option<Device>,
+    /// Which of the bundle's image models: auto, original or int8 [default: auto]
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision)]
+    precision: Option<Precision>,
     /// Where bundles are looked for [default: /var/lib/seewhen/models and the user's data folder]
     #[arg(long, value_name = "FOLDER", env = "SEEWHEN_MODEL_DIR")]
     model_dir: Option<PathBuf>,
@@ -27,6 +30,7 @@ impl ModelArgs {
         Overrides {
             bundle: self.bundle.clone(),
             device: self.device,
+            precision: self.precision,
             model_dir: self.model_dir.clone(),
         }
     }

@@ -80,7 +80,8 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let set = model.compile(&mut embedder, std::slice::from_ref(&camera), &[watch], 1)?;
     drop(embedder);
     let pace = if args.as_fast_as_possible { Pace::AsFastAsPossible } else { Pace::Live };
-    let live = Live { camera, set, encoder: model.warm_image_encoder(1)?, pace };
+    let cameras = vec![camera];
+    let live = Live { cameras, set, encoder: model.warm_image_encoder(1)?, pace };
     let mut printer = Printer::new(&args);
     live::run(live, |notice| printer.print(notice))?;
     printer.finish()?;

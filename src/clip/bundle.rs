@@ -16,13 +16,17 @@ use std::path::{Path, PathBuf};
 
 use super::preprocess::PreprocessSpec;
 use super::prompts::ModelInfo;
+use crate::config::Precision;
 use fields::Fields;
 use place::{Place, find};
 use settings::Settings;
 
 const CONFIG: &str = "config.json";
 const PREPROCESS: &str = "visual/preprocess_cfg.json";
-const IMAGE_MODEL: &str = "visual/model.onnx";
+/// The image model.
+pub const IMAGE_MODEL: &str = "visual/model.onnx";
+/// The image model in 8-bit integers.
+pub const INT8_MODEL: &str = "visual/model.int8.onnx";
 const TEXT_MODEL: &str = "textual/model.onnx";
 const TOKENIZER: &str = "textual/tokenizer.json";
 const TOKENIZER_CONFIG: &str = "textual/tokenizer_config.json";
@@ -62,6 +66,9 @@ pub struct Bundle {
     settings: Settings,
     preprocess: PreprocessSpec,
     digest: String,
+    precision: Precision,
+    /// In place of the bundle's own.
+    trial: Option<PathBuf>,
 }
 
 impl Bundle {
@@ -79,7 +86,29 @@ impl Bundle {
         let preprocess =
             settings::preprocess(&Fields::new(&name, PREPROCESS, &bytes)?, settings.rounding)?;
         let digest = place.digest(&name)?;
-        Ok(Self { name, place, settings, preprocess, digest })
+        let (precision, trial) = (Precision::Auto, None);
+        Ok(Self { name, place, settings, preprocess, digest, precision, trial })
+    }
+
+    /// The same bundle, with the image model of this precision.
+    pub fn at(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// The same bundle with an image model that is not part of it yet.
+    pub fn trying(self, model: PathBuf) -> Self {
+        Self { trial: Some(model), ..self }
+    }
+
+    /// Whether [`image_model`](Self::image_model) is the one in 8-bit integers.
+    pub fn is_int8(&self) -> bool {
+        match self.precision {
+            Precision::Auto => {
+                self.folder().is_some_and(|folder| folder.join(INT8_MODEL).is_file())
+            }
+            Precision::Original => false,
+            Precision::Int8 => true,
+        }
     }
 
     /// Whether "mini" is part of the program.
@@ -143,9 +172,21 @@ impl Bundle {
         &self.digest
     }
 
+    /// The image model of the precision that was asked for.
+    ///
     /// # Errors
-    /// When `visual/model.onnx` is missing.
+    /// When its file is missing.
     pub fn image_model(&self) -> Result<ModelFile, BundleError> {
+        if let Some(model) = &self.trial {
+            return Ok(ModelFile::Path(model.clone()));
+        }
+        if self.is_int8() {
+            let advice = match self.folder() {
+                Some(_) => "`seewhen model quantize` makes it; or set precision = \"original\"",
+                None => "the built-in bundle has no such model: set precision = \"original\"",
+            };
+            return self.place.model(&self.name, INT8_MODEL, advice);
+        }
         self.place.model(&self.name, IMAGE_MODEL, "copy the bundle again")
     }
 

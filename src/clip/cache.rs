@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use super::draft::Draft;
 use super::prompts::{Prompt, PromptSource};
 use super::{EncodeError, TextEncoder};
 use crate::model::Embedding;
@@ -110,7 +111,7 @@ impl PromptCache {
         let file = File { version: VERSION, bundles };
         let text = serde_json::to_vec(&file).map_err(io::Error::other)?;
         self.bundles = file.bundles;
-        write(&path, &text)
+        Draft::write(&path, &text)?.keep()
     }
 }
 
@@ -145,23 +146,6 @@ fn read(path: &Path) -> BTreeMap<String, Vec<Entry>> {
             BTreeMap::new()
         }
     }
-}
-
-fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-    }
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(name);
-    let written = fs::File::create(&temporary)
-        .and_then(|mut file| file.write_all(text).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // Best effort: the write has failed already, and that is what gets reported.
-        fs::remove_file(&temporary).ok();
-    }
-    written
 }
 
 /// Loads the text model, when first it is needed.

@@ -8,6 +8,8 @@ use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::draft::Draft;
+
 /// The file's name.
 pub const FILE: &str = "SHA256SUMS";
 
@@ -91,6 +93,23 @@ pub fn write(folder: &Path) -> io::Result<()> {
     fs::write(folder.join(FILE), text)
 }
 
+/// Puts the digest of `file` into the sums of `folder`, where it has any; the others stay.
+///
+/// # Errors
+/// When `file` cannot be read, or the sums cannot be written; they are as before then.
+pub fn update_one(folder: &Path, file: &str) -> io::Result<()> {
+    let text = match read(folder) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let other = |line: &&str| sum(line).is_none_or(|sum| sum.file != file);
+    let digest = digest(File::open(folder.join(file))?)?;
+    let lines = text.lines().filter(other).map(str::to_owned);
+    let lines: Vec<String> = lines.chain([format!("{digest}  {file}\n")]).collect();
+    Draft::write(&folder.join(FILE), lines.join("\n").as_bytes())?.keep()
+}
+
 /// Every file below `folder` but the sums, sorted.
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let (mut found, mut todo) = (Vec::new(), vec![PathBuf::new()]);
@@ -148,6 +167,23 @@ mod tests {
         assert!(differences(folder.path(), &sums).is_empty());
         fs::write(folder.path().join("visual/model.onnx"), "abd").unwrap();
         assert!(differences(folder.path(), &sums)[0].contains("is expected"));
+    }
+
+    #[test]
+    fn one_sum_changes_and_the_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        put("a", "a");
+        update_one(folder.path(), "a").unwrap();
+        assert!(!folder.path().join(FILE).exists(), "who has no sums gets none");
+        write(folder.path()).unwrap();
+        for text in ["new", "newer"] {
+            put("b", text);
+            update_one(folder.path(), "b").unwrap();
+            let sums = parse(&read(folder.path()).unwrap()).unwrap();
+            assert_eq!(sums.len(), 2);
+            assert!(differences(folder.path(), &sums).is_empty());
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod archive;
 mod bpe;
 mod builder;
 pub mod pickle;
-mod proto;
+pub(super) mod proto;
 mod reader;
 mod resnet;
 mod transformer;

@@ -58,7 +58,8 @@ impl Config {
 
     // Taken apart completely, so that a new field cannot be forgotten here.
     fn restart(&self, new: &Self) -> Vec<&'static str> {
-        let ModelConfig { bundle, device, dir, prompt_cache, max_batch, max_wait } = &self.model;
+        let ModelConfig { bundle, device, precision, dir, prompt_cache, max_batch, max_wait } =
+            &self.model;
         let MqttConfig { broker, prefix, discovery, outbox } = &self.mqtt;
         let super::Broker { host, port, tls, user, password } = broker;
         let (model, mqtt) = (&new.model, &new.mqtt);
@@ -67,6 +68,7 @@ impl Config {
             ("node", self.node == new.node),
             ("model.bundle", *bundle == model.bundle),
             ("model.device", *device == model.device),
+            ("model.precision", *precision == model.precision),
             ("model.dir", *dir == model.dir),
             ("model.prompt_cache", *prompt_cache == model.prompt_cache),
             ("model.max_batch", *max_batch == model.max_batch),

@@ -4,7 +4,7 @@
 
 pub(super) const TOP: &[&str] = &["node", "model", "mqtt", "camera", "watch"];
 pub(super) const MODEL: &[&str] =
-    &["bundle", "device", "dir", "prompt_cache", "max_batch", "max_wait"];
+    &["bundle", "device", "precision", "dir", "prompt_cache", "max_batch", "max_wait"];
 pub(super) const MQTT: &[&str] = &["url", "user", "password", "prefix", "discovery", "outbox"];
 pub(super) const CAMERA: &[&str] = &[
     "id",

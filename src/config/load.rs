@@ -38,6 +38,7 @@ const DEFAULTS: File<'_> = File {
         [model]
         bundle = "mini"
         device = "auto"
+        precision = "auto"
         max_batch = 16
         max_wait = "0s"
         [mqtt]

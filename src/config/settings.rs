@@ -17,6 +17,7 @@ pub struct ModelConfig {
     /// A name under the models folder, or a path (anything with a '/').
     pub bundle: String,
     pub device: Device,
+    pub precision: Precision,
     /// Where bundles are looked for; `--model-dir` and `SEEWHEN_MODEL_DIR` mean the same.
     pub dir: Option<PathBuf>,
     /// Where prompt embeddings are kept; `None` for the default place.
@@ -33,6 +34,7 @@ impl Default for ModelConfig {
         Self {
             bundle: "mini".to_owned(),
             device: Device::Auto,
+            precision: Precision::Auto,
             dir: None,
             prompt_cache: None,
             max_batch: 16,
@@ -50,6 +52,27 @@ pub enum Device {
     OpenVino,
     Cuda(u32),
     TensorRt(u32),
+}
+
+/// Which of a bundle's image models runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 8-bit integers where the bundle has them: who made them wanted the speed.
+    #[default]
+    Auto,
+    /// The bundle's own, as it was exported.
+    Original,
+    Int8,
+}
+
+/// Reads a precision as configuration and command line name it.
+pub fn parse_precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "auto" => Ok(Precision::Auto),
+        "original" => Ok(Precision::Original),
+        "int8" => Ok(Precision::Int8),
+        _ => Err(format!("found {text:?}; allowed are \"auto\", \"original\" and \"int8\"")),
+    }
 }
 
 /// Reads a device as configuration and command line name it.
@@ -99,6 +122,7 @@ pub(super) fn model(root: &Section<'_>, surroundings: &Surroundings) -> Option<M
         Ok(if is_path { joined() } else { name })
     });
     let device = model.get("device", |value| parse_device(&text(value)?));
+    let precision = model.get("precision", |value| parse_precision(&text(value)?));
     let max_batch = model.get("max_batch", |value| count(value, 1..=256));
     let longest = Duration::from_secs(10);
     let max_wait = model.get("max_wait", |value| duration(value, Duration::ZERO..=longest));
@@ -107,6 +131,7 @@ pub(super) fn model(root: &Section<'_>, surroundings: &Surroundings) -> Option<M
         prompt_cache: model.get("prompt_cache", path),
         bundle: bundle?,
         device: device?,
+        precision: precision?,
         max_batch: max_batch?,
         max_wait: max_wait?,
     })

@@ -1,5 +1,5 @@
-//! The small flow behind `seewhen watch`: one camera, one watch, no broker. What the alert stage
-//! tells goes to a callback.
+//! The small flow behind `seewhen watch` and `bench`: no broker. What the alert stage tells goes to
+//! a callback.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::watch::{Notice, WatchSet};
 
 /// What is watched, and how.
 pub struct Live {
-    pub camera: Camera,
+    pub cameras: Vec<Camera>,
     pub set: WatchSet,
     pub encoder: Box<dyn ImageEncoder>,
     pub pace: Pace,
@@ -52,8 +52,10 @@ pub fn run(
             pace: live.pace,
         };
         let mut stages = start_stages(settings, notices)?;
-        stages.cameras.start(&live.camera)?;
-        let mut source = SourceState::default();
+        for camera in &live.cameras {
+            stages.cameras.start(camera)?;
+        }
+        let mut source = SourceState { left: live.cameras.len(), ..SourceState::default() };
         loop {
             let notice = tokio::select! {
                 notice = told.recv() => notice,
@@ -98,12 +100,13 @@ async fn stop(
     Ok(())
 }
 
-/// What became of the source so far.
+/// What became of the sources so far.
 #[derive(Debug, Default)]
 struct SourceState {
     ran: bool,
     trouble: Option<String>,
-    ended: bool,
+    /// Those that have not ended.
+    left: usize,
 }
 
 impl SourceState {
@@ -111,7 +114,7 @@ impl SourceState {
         let Notice::Camera(change) = notice else { return };
         match change.state {
             CameraState::Running => self.ran = true,
-            CameraState::Disabled => self.ended = true,
+            CameraState::Disabled => self.left = self.left.saturating_sub(1),
             CameraState::Stalled | CameraState::Retrying => {
                 self.trouble = Some(change.reason.clone());
             }
@@ -121,13 +124,13 @@ impl SourceState {
 
     /// A source that never worked is a mistake to tell, not one to retry for ever.
     fn over(&self) -> bool {
-        self.ended || (!self.ran && self.trouble.is_some())
+        self.left == 0 || (!self.ran && self.trouble.is_some())
     }
 
     fn verdict(self) -> anyhow::Result<()> {
         match self.trouble {
             Some(reason) if !self.ran => bail!("no frame from the source: {reason}"),
-            _ if self.ended && !self.ran => bail!("the source ended without a frame"),
+            _ if self.left == 0 && !self.ran => bail!("the source ended without a frame"),
             _ => Ok(()),
         }
     }

@@ -29,7 +29,7 @@ impl Model {
     /// Opens the bundle and ONNX Runtime. A device that this version has not is an error here.
     pub fn load(config: &ModelConfig) -> anyhow::Result<Self> {
         onnx::provider(config.device)?;
-        let bundle = Bundle::open(&config.bundle, config.dir.as_deref())?;
+        let bundle = Bundle::open(&config.bundle, config.dir.as_deref())?.at(config.precision);
         for note in bundle.notes() {
             tracing::warn!(bundle = bundle.name(), "{note}");
         }

@@ -145,11 +145,12 @@ impl Heard {
 }
 
 /// The oldest that a camera's newest analysed frame became, in seconds: from when it was captured
-/// until the next one was heard of.
-pub fn worst_age(probabilities: &[Heard]) -> f64 {
-    let ages =
-        probabilities.windows(2).map(|two| two[1].time - two[0].json()["time"].as_f64().unwrap());
-    ages.fold(0.0, f64::max)
+/// until the next one was heard of, or until `end`. Endless when there was none.
+pub fn worst_age(probabilities: &[Heard], end: f64) -> f64 {
+    let captured = |heard: &Heard| heard.json()["time"].as_f64().unwrap();
+    let ages = probabilities.windows(2).map(|two| two[1].time - captured(&two[0]));
+    let last = probabilities.last().map_or(f64::INFINITY, |last| end - captured(last));
+    ages.fold(last, f64::max)
 }
 
 /// mosquitto_sub on everything below `seewhen/`.

@@ -2,14 +2,16 @@
 
 use gstreamer as gst;
 use gstreamer_video as video;
+use gstreamer_video::prelude::*;
 
 use super::halve::{half, halve, planes};
 use super::trouble::broken;
 use crate::capture::CaptureError;
 use crate::model::{Picture, Region};
 
-/// A pixel that is wider or narrower than this is a mistake of the file.
-const ODDEST: f64 = 8.0;
+/// A pixel that is wider or narrower than this is a mistake of the file. Half the width of standard
+/// definition, shown at 16:9, has 2.9.
+const ODDEST: f64 = 3.0;
 /// Rows (or columns, of an upright picture) that what is analysed keeps at least: more than twice
 /// what most encoders take, and as much as any does.
 const DETAIL: f64 = 512.0;
@@ -17,7 +19,9 @@ const DETAIL: f64 = 512.0;
 /// From the decoder's format to RGB. What is finer than any encoder needs is halved first, in the
 /// decoder's format, which is half as many bytes.
 pub(super) struct Converter {
-    pub(super) from: video::VideoInfo,
+    from: video::VideoInfo,
+    /// Its pictures are turned on their side afterwards.
+    turned: bool,
     /// Each with the buffer for its result.
     smaller: Vec<(Step, gst::Buffer)>,
     rgb: Step,
@@ -63,21 +67,27 @@ impl Step {
 }
 
 impl Converter {
-    /// For frames of `from`, of which `region` is analysed.
+    /// For frames of `from`, of which `region` is analysed after they are `turned`.
     pub(super) fn new(
         from: video::VideoInfo,
         region: Option<Region>,
+        turned: bool,
     ) -> Result<Self, CaptureError> {
         let mut smaller = Vec::new();
         let mut last = from.clone();
-        for size in smaller_sizes(&from, region) {
+        for size in smaller_sizes(&from, region, turned) {
             let to = resized(&last, size).map_err(|why| cannot(&from, &why))?;
             let buffer = gst::Buffer::with_size(to.size()).map_err(|why| cannot(&from, &why))?;
             smaller.push((Step::new(&last, to.clone())?, buffer));
             last = to;
         }
         let to = rgb(&last).map_err(|why| cannot(&from, &why))?;
-        Ok(Self { from, smaller, rgb: Step::new(&last, to)? })
+        Ok(Self { from, turned, smaller, rgb: Step::new(&last, to)? })
+    }
+
+    /// Whether it can go on with such frames.
+    pub(super) fn takes(&self, from: &video::VideoInfo, turned: bool) -> bool {
+        self.from == *from && self.turned == turned
     }
 
     pub(super) fn convert(&mut self, buffer: &gst::BufferRef) -> Result<Picture, CaptureError> {
@@ -102,8 +112,7 @@ impl Converter {
         match self.from.interlace_mode() {
             video::VideoInterlaceMode::Progressive => false,
             video::VideoInterlaceMode::Mixed => {
-                let flags = video::VideoBufferFlags::from_bits_truncate(buffer.flags().bits());
-                flags.contains(video::VideoBufferFlags::INTERLACED)
+                buffer.video_flags().contains(video::VideoBufferFlags::INTERLACED)
             }
             _ => true,
         }
@@ -144,12 +153,13 @@ fn rgb(from: &video::VideoInfo) -> Result<video::VideoInfo, gst::glib::BoolError
 
 /// The sizes to go through, each half of the one before, while `region` is finer than needed. The
 /// rows of interlaced frames are left alone: they belong to two fields.
-fn smaller_sizes(from: &video::VideoInfo, region: Option<Region>) -> Vec<(u32, u32)> {
+fn smaller_sizes(from: &video::VideoInfo, region: Option<Region>, turned: bool) -> Vec<(u32, u32)> {
     let mut sizes = Vec::new();
     if from.interlace_mode() != video::VideoInterlaceMode::Progressive {
         return sizes;
     }
     let (across, down) = region.map_or((1.0, 1.0), |region| (region.width, region.height));
+    let (across, down) = if turned { (down, across) } else { (across, down) };
     let (width, height) = square(from);
     let mut least = (f64::from(width) * across).min(f64::from(height) * down);
     let mut size = (from.width(), from.height());
@@ -184,5 +194,44 @@ fn one_moment(pixels: &mut [u8], row: usize) {
         for (value, (above, below)) in this.iter_mut().zip(above.iter().zip(below)) {
             *value = above.midpoint(*below);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(width: u32, height: u32, mode: video::VideoInterlaceMode) -> video::VideoInfo {
+        gst::init().unwrap();
+        video::VideoInfo::builder(video::VideoFormat::I420, width, height)
+            .interlace_mode(mode)
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn halved_while_the_region_stays_fine_enough() {
+        let sizes = |width, height, region, turned| {
+            let from = info(width, height, video::VideoInterlaceMode::Progressive);
+            smaller_sizes(&from, region, turned)
+        };
+        assert_eq!(sizes(1280, 720, None, false), []);
+        assert_eq!(sizes(1920, 1080, None, false), [(960, 540)]);
+        assert_eq!(sizes(3840, 2160, None, false), [(1920, 1080), (960, 540)]);
+        let part = Region { x: 0.0, y: 0.0, width: 0.3, height: 1.0 };
+        assert_eq!(sizes(3840, 2160, Some(part), false), [(1920, 1080)]);
+        assert_eq!(sizes(3840, 2160, Some(part), true), [], "648 columns when upright");
+        let woven = info(1920, 1080, video::VideoInterlaceMode::Interleaved);
+        assert_eq!(smaller_sizes(&woven, None, false), []);
+    }
+
+    #[test]
+    fn mixed_video_says_frame_by_frame() {
+        let from = info(64, 48, video::VideoInterlaceMode::Mixed);
+        let converter = Converter::new(from.clone(), None, false).unwrap();
+        let mut buffer = gst::Buffer::with_size(from.size()).unwrap();
+        assert!(!converter.interlaced(&buffer));
+        buffer.get_mut().unwrap().set_video_flags(video::VideoBufferFlags::INTERLACED);
+        assert!(converter.interlaced(&buffer));
     }
 }

@@ -12,12 +12,15 @@ use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
 
 use super::Pace;
-use super::trouble::trouble;
+use super::trouble::Messages;
 use crate::capture::CaptureError;
 use crate::model::DecoderChoice;
 
-/// Hardware that takes this many frames and gives none has failed.
-const STARVED: u32 = 250;
+/// Hardware that takes this many frames and gives none has failed: four times what H.264 and H.265
+/// let a decoder hold back.
+const STARVED: u32 = 64;
+/// What it means to be emptied without giving anything, in frames.
+const EMPTIED: u32 = 16;
 /// Failures of hardware further apart than this are not held against it.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
@@ -130,7 +133,7 @@ pub(super) struct Decoder {
     pipeline: gst::Pipeline,
     feed: gst::Pad,
     sink: AppSink,
-    bus: gst::Bus,
+    messages: Messages,
     codec: String,
     name: Arc<str>,
     hardware: bool,
@@ -160,16 +163,16 @@ impl Decoder {
         let pipeline = gst::Pipeline::new();
         pipeline.add_many([&decoder, sink.upcast_ref()]).map_err(failed)?;
         decoder.link(&sink).map_err(failed)?;
-        let bus = pipeline.bus().ok_or_else(|| lacking(factory))?;
+        let messages = Messages::of(&pipeline)?;
         let feed = gst::Pad::builder(gst::PadDirection::Src).name("feed").build();
         let into = decoder.static_pad("sink").ok_or_else(|| lacking(factory))?;
         feed.set_active(true).map_err(failed)?;
         feed.link(&into).map_err(|error| CaptureError::Source(format!("decoding: {error}")))?;
-        let new = Self {
+        let mut new = Self {
             pipeline,
             feed,
             sink,
-            bus,
+            messages,
             codec: codec(caps).to_owned(),
             name: factory.name().as_str().into(),
             hardware: is_hardware(factory),
@@ -177,7 +180,9 @@ impl Decoder {
             caps: None,
             segment: None,
         };
-        new.pipeline.set_state(gst::State::Playing).map_err(|error| new.reason(&error))?;
+        if let Err(error) = new.pipeline.set_state(gst::State::Playing) {
+            return Err(new.reason(&error));
+        }
         new.feed.push_event(gst::event::StreamStart::new("camera"));
         tracing::debug!(decoder = %factory.name(), "decoding");
         Ok(new)
@@ -195,7 +200,7 @@ impl Decoder {
         self.feed.push(buffer).map_err(|error| self.reason(&error))?;
         self.owed += 1;
         if self.hardware && self.owed > STARVED {
-            return Err(self.reason(&format_args!("{} gives no frames", self.name)));
+            return Err(CaptureError::Source(format!("{} gives no frames", self.name)));
         }
         Ok(())
     }
@@ -219,10 +224,13 @@ impl Decoder {
     }
 
     /// Gets everything out of the decoder. It needs a key frame next.
-    pub(super) fn drain(&mut self) {
+    pub(super) fn drain(&mut self) -> Result<(), CaptureError> {
         // What a decoder does at the start of another stream; a gap would not make it do so.
         self.feed.push_event(gst::event::StreamStart::new("camera"));
         (self.caps, self.segment) = (None, None);
+        self.owed += EMPTIED;
+        // Every such start is a message too.
+        self.messages.error().map_or(Ok(()), Err)
     }
 
     /// The same at the end of everything.
@@ -246,9 +254,9 @@ impl Decoder {
         self.hardware
     }
 
-    fn reason(&self, error: &dyn std::fmt::Display) -> CaptureError {
+    fn reason(&mut self, error: &dyn std::fmt::Display) -> CaptureError {
         let plain = || CaptureError::Source(format!("the video cannot be decoded: {error}"));
-        trouble(&self.bus).unwrap_or_else(plain)
+        self.messages.error().unwrap_or_else(plain)
     }
 }
 

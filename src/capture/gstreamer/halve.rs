@@ -1,6 +1,6 @@
 //! Frames at half their size, in the decoder's own format: each pixel is the mean of four.
 //!
-//! A scaler that can do any size gathers its pixels one by one, and takes six times as long.
+//! A scaler that can do any size gathers its pixels one by one, which takes several times as long.
 
 use gstreamer as gst;
 use gstreamer_video as video;

@@ -44,6 +44,11 @@ impl Orientation {
         Self { mirrored, quarters }
     }
 
+    /// Whether width and height change places.
+    pub(super) fn is_sideways(self) -> bool {
+        self.quarters % 2 == 1
+    }
+
     pub(super) fn apply(self, picture: Picture) -> Picture {
         if self == Self::default() {
             return picture;

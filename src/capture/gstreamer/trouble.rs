@@ -1,29 +1,47 @@
 //! What went wrong, in words for people: GStreamer's messages, and frames that cannot be used.
 
 use gstreamer as gst;
+use gstreamer::prelude::*;
 
 use crate::capture::CaptureError;
 
-/// The first error on the bus, if any.
-pub(super) fn trouble(bus: &gst::Bus) -> Option<CaptureError> {
-    let wanted = [gst::MessageType::Error, gst::MessageType::Element];
-    let mut missing = None;
-    while let Some(message) = bus.pop_filtered(&wanted) {
-        match message.view() {
-            gst::MessageView::Error(error) => {
-                let (error, debug) = (error.error(), error.debug());
-                let text = explain(&error, debug.as_deref());
-                let refused = error.matches(gst::ResourceError::NotAuthorized);
-                let kind = if refused { CaptureError::Refused } else { CaptureError::Source };
-                return Some(missing.unwrap_or_else(|| kind(text)));
-            }
-            gst::MessageView::Element(element) => {
-                missing = missing.or_else(|| element.structure().and_then(missing_plugin));
-            }
-            _ => {}
-        }
+/// A pipeline's messages. They are kept until somebody reads them, so somebody must.
+#[derive(Debug)]
+pub(super) struct Messages {
+    bus: gst::Bus,
+    /// A plug-in that something in the stream would need; only an error tells whether it is the
+    /// video.
+    missing: Option<String>,
+}
+
+impl Messages {
+    pub(super) fn of(pipeline: &gst::Pipeline) -> Result<Self, CaptureError> {
+        let bus = pipeline.bus();
+        let bus = bus.ok_or_else(|| CaptureError::Source("a pipeline has no bus".to_owned()))?;
+        Ok(Self { bus, missing: None })
     }
-    missing
+
+    /// The first error, if there is one; all messages before it are gone.
+    pub(super) fn error(&mut self) -> Option<CaptureError> {
+        let wanted = [gst::MessageType::Error, gst::MessageType::Element];
+        while let Some(message) = self.bus.pop_filtered(&wanted) {
+            match message.view() {
+                gst::MessageView::Error(error) => {
+                    let (error, debug) = (error.error(), error.debug());
+                    let text = explain(&error, debug.as_deref());
+                    if error.matches(gst::ResourceError::NotAuthorized) {
+                        return Some(CaptureError::Refused(text));
+                    }
+                    return Some(CaptureError::Source(self.missing.take().unwrap_or(text)));
+                }
+                gst::MessageView::Element(element) if self.missing.is_none() => {
+                    self.missing = element.structure().and_then(missing_plugin);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
 }
 
 pub(super) fn broken(what: &str) -> CaptureError {
@@ -45,9 +63,9 @@ pub(super) fn explain(error: &gst::glib::Error, debug: Option<&str>) -> String {
     }
 }
 
-fn missing_plugin(structure: &gst::StructureRef) -> Option<CaptureError> {
+fn missing_plugin(structure: &gst::StructureRef) -> Option<String> {
     (structure.name() == "missing-plugin").then(|| {
         let name = structure.get::<String>("name").unwrap_or_else(|_| "an element".to_owned());
-        CaptureError::Source(format!("GStreamer lacks {name}: install the plug-in package for it"))
+        format!("GStreamer lacks {name}: install the plug-in package for it")
     })
 }

@@ -9,7 +9,7 @@ use ort::session::Session;
 
 use super::input::{Input, input};
 use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, provider, signature};
-use crate::clip::bundle::Bundle;
+use crate::clip::bundle::{Bundle, IMAGE_MODEL, INT8_MODEL};
 use crate::clip::{EncodeError, ImageEncoder};
 use crate::config::Device;
 use crate::model::{Embedding, Picture, View};
@@ -39,7 +39,8 @@ impl OnnxImageEncoder {
         max_batch: usize,
     ) -> Result<Self, OnnxError> {
         let provider = provider(device)?;
-        let fault = |cause| model_error(bundle, "visual/model.onnx", cause);
+        let file = if bundle.is_int8() { INT8_MODEL } else { IMAGE_MODEL };
+        let fault = |cause| model_error(bundle, file, cause);
         let session = runtime.session(&bundle.image_model()?).map_err(fault)?;
         let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
         let found = signature::image_ports(&inputs, &outputs, expected(bundle)).map_err(fault)?;

@@ -36,6 +36,7 @@ fn config() -> Config {
         model: ModelConfig {
             bundle: "mini".into(),
             device: Device::Auto,
+            precision: crate::config::Precision::Auto,
             dir: None,
             prompt_cache: None,
             max_batch: 1,

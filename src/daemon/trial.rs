@@ -1,0 +1,82 @@
+//! Pictures through inference as fast as it takes them: what `seewhen bench` measures.
+//!
+//! The mailbox, the inference thread and the scores are those of a node; in place of cameras there
+//! are threads that put the same picture in again and again. Everything has ended when [`run`]
+//! returns.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use tokio::sync::{mpsc, watch};
+
+use super::worker::Worker;
+use crate::clip::ImageEncoder;
+use crate::infer::{self, Inference};
+use crate::mailbox::{Put, Sender, WhenFull, mailbox};
+use crate::model::{CameraId, Captured, Frame, Picture, View};
+use crate::status::Status;
+use crate::watch::WatchSet;
+
+/// What is measured.
+pub struct Trial {
+    pub encoder: Box<dyn ImageEncoder>,
+    /// A sender for each of its cameras.
+    pub set: WatchSet,
+    pub picture: Picture,
+}
+
+/// Scored frames a second, over `time`. Not counted are the first three of each camera.
+///
+/// # Errors
+/// When threads cannot be made, or no frame can be scored.
+pub fn run(trial: Trial, time: Duration) -> anyhow::Result<f64> {
+    let (frames, received) = mailbox(WhenFull::Wait);
+    let (out, mut scored) = mpsc::channel(64);
+    let cameras: Vec<CameraId> = trial.set.cameras.iter().map(|c| c.id.clone()).collect();
+    let (_sets, newest) = watch::channel(Arc::new(trial.set));
+    let inference = Inference {
+        frames: received,
+        encoder: trial.encoder,
+        sets: newest,
+        out,
+        status: Arc::new(Status::default()),
+        max_wait: Duration::ZERO,
+    };
+    let mut workers = vec![Worker::start("infer".to_owned(), move || infer::run(inference))?];
+    for camera in &cameras {
+        let (frames, camera) = (frames.clone(), camera.clone());
+        let picture = trial.picture.clone();
+        let name = format!("feed:{camera}");
+        workers.push(Worker::start(name, move || feed(&frames, &camera, &picture))?);
+    }
+    drop(frames);
+    // Scores come a batch at a time: only whole rounds say how long a frame takes.
+    let mut round = || {
+        (0..cameras.len()).try_for_each(|_| scored.blocking_recv().map(drop)).context("no scores")
+    };
+    for _ in 0..3 {
+        round()?;
+    }
+    let (started, mut count) = (Instant::now(), 0);
+    while started.elapsed() < time {
+        round()?;
+        count += cameras.len();
+    }
+    let rate = count as f64 / started.elapsed().as_secs_f64();
+    // Without a reader inference ends, and with it the senders.
+    drop(scored);
+    ensure!(workers.into_iter().all(Worker::join), "a thread panicked");
+    Ok(rate)
+}
+
+fn feed(frames: &Sender, camera: &CameraId, picture: &Picture) {
+    let frame = Frame {
+        camera: camera.clone(),
+        captured: Captured::default(),
+        view: View::default(),
+        gate: None,
+        picture: picture.clone(),
+    };
+    while frames.put(frame.clone()) != Put::Closed {}
+}
