@@ -104,23 +104,12 @@ fn what_was_filmed_on_its_side_is_turned() {
         ([0, -1, 1, 0], (240, 320), (0.3, 0.93), (0.3, 0.05)),
     ] {
         let file = bars(folder.path(), "turned.mp4", chain);
-        turn(&file, matrix);
+        clip::turn(&file, matrix);
         let picture = first(file);
         assert_eq!((picture.width, picture.height), size, "{matrix:?}");
         assert_eq!(bar(colour(&picture, white.0, white.1)), "white", "{matrix:?}");
         assert_eq!(bar(colour(&picture, blue.0, blue.1)), "blue", "{matrix:?}");
     }
-}
-
-/// Writes the turn into the header of an MP4 file's track (ISO 14496-12, 8.3.2), as phones do.
-fn turn(file: &Path, [a, b, c, d]: [i32; 4]) {
-    let mut bytes = std::fs::read(file).unwrap();
-    let header = bytes.windows(4).position(|four| four == b"tkhd").unwrap();
-    let matrix = header + 44;
-    for (index, value) in [(0, a), (1, b), (3, c), (4, d)] {
-        bytes[matrix + index * 4..][..4].copy_from_slice(&(value << 16).to_be_bytes());
-    }
-    std::fs::write(file, bytes).unwrap();
 }
 
 #[test]

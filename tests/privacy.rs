@@ -3,6 +3,9 @@
 //! encoder that keeps what it is given.
 #![expect(clippy::unwrap_used, reason = "a test, helpers included")]
 
+#[path = "support/clip.rs"]
+mod clip;
+
 use std::sync::{Arc, Mutex};
 use std::thread::Builder;
 use std::time::Duration;
@@ -97,6 +100,16 @@ fn run(
     gate: Option<ChangeGate>,
     frames: usize,
 ) -> (Vec<(Picture, View)>, Vec<Scored>, CameraCounts) {
+    run_on(CameraSource::Test("white".to_owned()), mask, view, gate, frames)
+}
+
+fn run_on(
+    source: CameraSource,
+    mask: &[Polygon],
+    view: View,
+    gate: Option<ChangeGate>,
+    frames: usize,
+) -> (Vec<(Picture, View)>, Vec<Scored>, CameraCounts) {
     capture::gstreamer::init().unwrap();
     let camera = CameraId::try_new("yard").unwrap();
     let (clock, status, seen) = (Clock::start(), Arc::new(Status::default()), Seen::default());
@@ -112,7 +125,7 @@ fn run(
         connect_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),
         opener: Box::new(Opener {
-            source: CameraSource::Test("white".to_owned()),
+            source,
             every,
             decoders: Decoders::new(DecoderChoice::Auto),
             network: Network::default(),
@@ -158,30 +171,38 @@ fn corners(corners: &[(f64, f64)]) -> Polygon {
     corners.iter().map(|&(x, y)| Point { x, y }).collect()
 }
 
-#[test]
-fn no_pixel_under_a_mask_reaches_the_encoder() {
-    // The left third, and a triangle at the bottom right.
-    let mask = [
+/// The left third, and a triangle at the bottom right.
+fn mask() -> [Polygon; 2] {
+    [
         corners(&[(0.0, 0.0), (0.33, 0.0), (0.33, 1.0), (0.0, 1.0)]),
         corners(&[(1.0, 0.5), (1.0, 1.0), (0.5, 1.0)]),
-    ];
-    let (seen, _, _) = run(&mask, View::default(), None, 3);
+    ]
+}
+
+/// Black under the mask, and most of the rest as it was: what the share of white says.
+fn assert_masked(picture: &Picture, what: &str) {
+    let (width, height) = (f64::from(picture.width), f64::from(picture.height));
+    let (mut covered, mut white) = (0, 0);
+    for (index, pixel) in picture.rgb.chunks_exact(3).enumerate() {
+        let (x, y) = (index as u32 % picture.width, index as u32 / picture.width);
+        let (x, y) = ((f64::from(x) + 0.5) / width, (f64::from(y) + 0.5) / height);
+        if x < 0.33 || x + y > 1.5 {
+            covered += 1;
+            assert_eq!(pixel, [0, 0, 0], "{what}, at {x:.3}, {y:.3}");
+        }
+        white += u32::from(pixel.iter().all(|level| *level > 250));
+    }
+    assert!(covered > 0);
+    let share = f64::from(white) / (width * height);
+    assert!((0.46..0.54).contains(&share), "{what}: {share} of the picture is left as it was");
+}
+
+#[test]
+fn no_pixel_under_a_mask_reaches_the_encoder() {
+    let (seen, _, _) = run(&mask(), View::default(), None, 3);
     assert!(seen.len() >= 3);
     for (picture, _) in &seen {
-        let (width, height) = (f64::from(picture.width), f64::from(picture.height));
-        let (mut covered, mut white) = (0, 0);
-        for (index, pixel) in picture.rgb.chunks_exact(3).enumerate() {
-            let (x, y) = (index as u32 % picture.width, index as u32 / picture.width);
-            let (x, y) = ((f64::from(x) + 0.5) / width, (f64::from(y) + 0.5) / height);
-            if x < 0.33 || x + y > 1.5 {
-                covered += 1;
-                assert_eq!(pixel, [0, 0, 0], "at {x:.3}, {y:.3}");
-            }
-            white += u32::from(pixel == [255, 255, 255]);
-        }
-        assert!(covered > 0);
-        let share = f64::from(white) / (width * height);
-        assert!((0.48..0.54).contains(&share), "{share} of the picture is left as it was");
+        assert_masked(picture, "raw");
         // What the model gets: nothing but black where the mask is, after its own resampling.
         let spec = PreprocessSpec {
             size: 64,
@@ -197,6 +218,35 @@ fn no_pixel_under_a_mask_reaches_the_encoder() {
         for (index, value) in input.iter().enumerate() {
             // Two columns from the edge the filter has only black under it.
             assert!(index % 64 >= 19 || *value == 0.0, "input {index} is {value}");
+        }
+    }
+}
+
+#[test]
+fn nor_when_it_was_decoded_and_halved_and_turned_and_widened() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, shape, more, turned, size) in [
+        ("halved", "width=1920,height=1080", "", false, (960, 540)),
+        ("turned", "width=1920,height=1080", "", true, (540, 960)),
+        ("widened", "width=704,height=576,pixel-aspect-ratio=16/11", "", false, (1024, 576)),
+        ("odd", "width=641,height=479", "", false, (641, 479)),
+        ("woven", "width=640,height=480", "! interlace field-pattern=1:1", false, (640, 480)),
+    ] {
+        let file = folder.path().join(format!("{name}.mp4"));
+        let coder = if more.is_empty() { "x264enc" } else { "x264enc interlaced=true" };
+        let format = if name == "odd" { "Y444" } else { "I420" };
+        let line = format!(
+            "videotestsrc num-buffers=20 pattern=white ! \
+             video/x-raw,format={format},framerate=10/1,{shape} {more} ! {coder} ! h264parse ! mp4mux"
+        );
+        clip::write(&line, &file);
+        if turned {
+            clip::turn(&file, [0, 1, -1, 0]);
+        }
+        let (seen, _, _) = run_on(CameraSource::File(file), &mask(), View::default(), None, 3);
+        for (picture, _) in &seen {
+            assert_eq!((picture.width, picture.height), size, "{name}");
+            assert_masked(picture, name);
         }
     }
 }

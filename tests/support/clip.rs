@@ -1,5 +1,5 @@
 //! Video files that real encoders make for a test.
-#![allow(unreachable_pub, reason = "each test binary uses the parts it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses the parts it needs")]
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
 use std::path::Path;
@@ -23,4 +23,15 @@ pub fn write(line: &str, file: &Path) {
         panic!("{line}: {error:?}");
     }
     writer.set_state(gst::State::Null).unwrap();
+}
+
+/// Writes the turn into the header of an MP4 file's track (ISO 14496-12, 8.3.2), as phones do.
+pub fn turn(file: &Path, [a, b, c, d]: [i32; 4]) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let header = bytes.windows(4).position(|four| four == b"tkhd").unwrap();
+    let matrix = header + 44;
+    for (index, value) in [(0, a), (1, b), (3, c), (4, d)] {
+        bytes[matrix + index * 4..][..4].copy_from_slice(&(value << 16).to_be_bytes());
+    }
+    std::fs::write(file, bytes).unwrap();
 }
