@@ -2,21 +2,10 @@
 
 use prost::Message as _;
 
+use super::weights::Tensor;
 use super::wire::{field, fields};
 use super::*;
 use crate::clip::import::proto::{FLOAT, Graph, Node, OperatorSet};
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Tensor {
-    #[prost(int64, repeated, packed = "false", tag = "1")]
-    dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    data_type: i32,
-    #[prost(string, tag = "8")]
-    name: String,
-    #[prost(bytes = "vec", tag = "9")]
-    raw: Vec<u8>,
-}
 
 fn node(kind: &str, inputs: &[&str], output: &str) -> Node {
     Node {

@@ -63,15 +63,15 @@ struct Content {
 
 /// A tensor to write.
 #[derive(Clone, PartialEq, prost::Message)]
-struct Tensor {
+pub(super) struct Tensor {
     #[prost(int64, repeated, packed = "false", tag = "1")]
-    dims: Vec<i64>,
+    pub(super) dims: Vec<i64>,
     #[prost(int32, tag = "2")]
-    data_type: i32,
+    pub(super) data_type: i32,
     #[prost(string, tag = "8")]
-    name: String,
+    pub(super) name: String,
     #[prost(bytes = "vec", tag = "9")]
-    raw: Vec<u8>,
+    pub(super) raw: Vec<u8>,
 }
 
 /// The names of the integers, their scales and their zero points.
