@@ -5,8 +5,8 @@
 //! [`onnx`] runs it and is the only file that knows ONNX Runtime; [`prompts`] turns a
 //! configuration into label matrices, through the [`cache`] of prompt embeddings; [`scoring`]
 //! turns an embedding and a matrix into probabilities; [`advice`] tells which prompts will
-//! disappoint; [`still`] decodes picture files for the command line. [`import`], [`pull`] and [`quantize`] make
-//! bundles.
+//! disappoint; [`still`] decodes picture files for the command line. [`import`], [`pull`] and
+//! [`quantize`] make bundles.
 //!
 //! Pure, by choice: preprocess, prompts, scoring, advice. Left to others: threads, batching
 //! over cameras, and when to encode (`infer`).

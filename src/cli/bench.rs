@@ -145,21 +145,13 @@ fn load(args: &Args, batch: usize) -> anyhow::Result<Model> {
 fn batch_speed(args: &Args, batch: usize) -> anyhow::Result<Line<'static>> {
     let model = load(args, batch)?;
     let mut alone = model.image_encoder()?;
-    alone.warm_up(batch)?;
-    let mut half = || -> anyhow::Result<f64> {
-        let (started, mut pictures) = (Instant::now(), 0_u32);
-        while started.elapsed() < args.seconds / 2 {
-            pictures += u32::try_from(alone.warm_up(batch)?.0)?;
-        }
-        Ok(f64::from(pictures) / started.elapsed().as_secs_f64())
-    };
     // Before and after: what the machine does besides changes with time.
-    let before = half()?;
+    let before = alone.speed(batch, args.seconds / 2)?;
     let mut encoder = Box::new(model.image_encoder()?);
     let dim = encoder.encode(&[(&picture(FRAME), View::default())])?[0].0.len();
     let set = watches(batch, args.labels as usize, dim)?;
     let inference = trial::run(Trial { encoder, set, picture: picture(FRAME) }, args.seconds)?;
-    let model = f64::midpoint(before, half()?);
+    let model = f64::midpoint(before, alone.speed(batch, args.seconds / 2)?);
     Ok(Line::Batch { batch, model, inference, share: inference / model })
 }
 

@@ -14,6 +14,7 @@ mod wire;
 use std::path::Path;
 
 use self::wire::{Cut, field, fields};
+use super::import::proto::MODEL_GRAPH as GRAPH;
 
 /// Why a model stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +52,7 @@ pub struct Quantized {
     pub external: bool,
 }
 
-/// Fields of `ModelProto`.
-const GRAPH: u32 = 7;
+/// Field of `ModelProto`.
 const OPSET_IMPORT: u32 = 8;
 
 /// Quantises `model`; weights in files of their own are looked for in `folder`.

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -15,9 +15,10 @@ use crate::cli::Outcome;
 use crate::clip::bundle::{Bundle, INT8_MODEL, ModelFile};
 use crate::clip::draft::Draft;
 use crate::clip::onnx::{OnnxImageEncoder, Runtime};
+use crate::clip::scoring::cosine;
 use crate::clip::{ImageEncoder as _, checksums, quantize, still};
 use crate::config::{Device, ModelConfig, Precision};
-use crate::model::{Embedding, Picture, View};
+use crate::model::{Picture, View};
 
 /// Pictures that are read of the folder at most.
 const MOST: usize = 200;
@@ -112,8 +113,8 @@ struct Measured {
     speeds: [f64; 2],
 }
 
-/// Both models on every picture among `files`, up to [`MOST`]. In batches as large as the daemon's: the range
-/// of what is quantised as it comes is that of the whole batch.
+/// Both models on every picture among `files`, up to [`MOST`]. In batches as large as the daemon's:
+/// the range of what is quantised as it comes is that of the whole batch.
 fn measure(bundle: &Bundle, trial: &Bundle, files: &[PathBuf]) -> Result<Measured> {
     let runtime = Runtime::load()?;
     let batch = ModelConfig::default().max_batch;
@@ -133,20 +134,7 @@ fn measure(bundle: &Bundle, trial: &Bundle, files: &[PathBuf]) -> Result<Measure
         cosines.extend(before.iter().zip(&after).map(|(a, b)| cosine(a, b)));
     }
     ensure!(!cosines.is_empty(), "no picture in the folder can be read");
-    Ok(Measured { cosines, speeds: [speed(&mut original)?, speed(&mut int8)?] })
-}
-
-fn cosine(a: &Embedding, b: &Embedding) -> f32 {
-    a.0.iter().zip(&b.0).map(|(a, b)| a * b).sum()
-}
-
-fn speed(encoder: &mut OnnxImageEncoder) -> Result<f64> {
-    encoder.warm_up(BATCH)?;
-    let (started, mut done) = (Instant::now(), 0_u32);
-    while started.elapsed() < TIMED {
-        done += u32::try_from(encoder.warm_up(BATCH)?.0)?;
-    }
-    Ok(f64::from(done) / started.elapsed().as_secs_f64())
+    Ok(Measured { cosines, speeds: [original.speed(BATCH, TIMED)?, int8.speed(BATCH, TIMED)?] })
 }
 
 /// Says what was measured; an error when it is not good enough.

@@ -74,6 +74,20 @@ impl OnnxImageEncoder {
         Ok((rows, start.elapsed()))
     }
 
+    /// Pictures a second, in batches of `batch`, over `time`: the model alone. The first batch is not
+    /// counted.
+    ///
+    /// # Errors
+    /// As [`warm_up`](Self::warm_up).
+    pub fn speed(&mut self, batch: usize, time: Duration) -> Result<f64, EncodeError> {
+        self.warm_up(batch)?;
+        let (started, mut done) = (Instant::now(), 0);
+        while started.elapsed() < time {
+            done += self.warm_up(batch)?.0;
+        }
+        Ok(done as f64 / started.elapsed().as_secs_f64())
+    }
+
     /// How many rows the model is given for `wanted` pictures.
     fn rows(&self, wanted: usize) -> usize {
         self.fixed_batch.unwrap_or(wanted)

@@ -8,11 +8,12 @@ use prost::Message as _;
 use super::QuantizeError;
 use super::weights::{self, Header};
 use super::wire::{field, fields};
-use crate::clip::import::proto::{Attribute, FLOAT, Node, OperatorSet, ValueInfo};
+use crate::clip::import::proto::{
+    Attribute, FLOAT, GRAPH_INITIALIZER as INITIALIZER, Node, OperatorSet, ValueInfo,
+};
 
 /// Fields of `GraphProto`.
 const NODE: u32 = 1;
-const INITIALIZER: u32 = 5;
 const INPUT: u32 = 11;
 const OUTPUT: u32 = 12;
 /// Fields of `AttributeProto` that hold graphs, and of `NodeProto` that hold attributes.

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 
-use super::weights::Tensor;
+use super::weights::{Content, Header, encoded};
 use super::wire::{field, fields};
 use super::*;
 use crate::clip::import::proto::{FLOAT, Graph, Node, OperatorSet};
@@ -18,8 +18,8 @@ fn node(kind: &str, inputs: &[&str], output: &str) -> Node {
 
 fn weights(name: &str, dims: [usize; 2], value: impl Fn(usize) -> f32) -> Vec<u8> {
     let values = (0..dims[0] * dims[1]).flat_map(|index| value(index).to_le_bytes());
-    let dims = dims.map(|dim| dim as i64).to_vec();
-    Tensor { dims, data_type: FLOAT, name: name.to_owned(), raw: values.collect() }.encode_to_vec()
+    let dims = dims.map(|dim| dim as i64);
+    encoded(&dims, FLOAT, name.to_owned(), &values.collect::<Vec<u8>>())
 }
 
 /// `nodes` over weights "w" of 64 x 64, and a field that nobody knows.
@@ -45,7 +45,7 @@ fn contents(model: &[u8]) -> (Vec<String>, Vec<String>) {
         for part in fields(part.bytes).map(Result::unwrap) {
             match part.number {
                 1 => kinds.push(Node::decode(part.bytes).unwrap().op_type),
-                5 => names.push(Tensor::decode(part.bytes).unwrap().name),
+                5 => names.push(Header::decode(part.bytes).unwrap().name),
                 _ => {}
             }
         }
@@ -90,7 +90,7 @@ fn columns_have_scales_of_their_own() {
     let result = quantize(&model, Path::new(".")).unwrap();
     let graph = fields(&result.bytes).map(Result::unwrap).find(|part| part.number == 7).unwrap();
     let tensors = fields(graph.bytes).map(Result::unwrap).filter(|part| part.number == 5);
-    let integers = Tensor::decode(tensors.map(|part| part.bytes).next().unwrap()).unwrap();
+    let integers = Content::decode(tensors.map(|part| part.bytes).next().unwrap()).unwrap();
     assert!(integers.raw.iter().all(|value| *value == 127), "each column uses its whole range");
 }
 

@@ -7,8 +7,9 @@ use std::path::Path;
 use prost::Message as _;
 
 use super::QuantizeError;
+use super::wire::field;
 use crate::clip::checksums::is_below;
-use crate::clip::import::proto::{EXTERNAL, Entry, FLOAT};
+use crate::clip::import::proto::{EXTERNAL, FLOAT, TENSOR_RAW};
 
 /// Element type of signed bytes.
 const INT8: i32 = 3;
@@ -19,19 +20,7 @@ const LARGEST: f32 = 127.0;
 const LEAST: usize = 4096;
 
 /// What is known of a tensor without its values.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Header {
-    #[prost(int64, repeated, packed = "false", tag = "1")]
-    pub(super) dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    pub(super) data_type: i32,
-    #[prost(string, tag = "8")]
-    pub(super) name: String,
-    #[prost(message, repeated, tag = "13")]
-    external_data: Vec<Entry>,
-    #[prost(int32, tag = "14")]
-    data_location: i32,
-}
+pub(super) use crate::clip::import::proto::Tensor as Header;
 
 impl Header {
     /// Whether it is a matrix that is worth the extra nodes.
@@ -54,22 +43,9 @@ impl Header {
 
 /// Where a tensor's values may be.
 #[derive(Clone, PartialEq, prost::Message)]
-struct Content {
+pub(super) struct Content {
     #[prost(float, repeated, tag = "4")]
     floats: Vec<f32>,
-    #[prost(bytes = "vec", tag = "9")]
-    raw: Vec<u8>,
-}
-
-/// A tensor to write.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Tensor {
-    #[prost(int64, repeated, packed = "false", tag = "1")]
-    pub(super) dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    pub(super) data_type: i32,
-    #[prost(string, tag = "8")]
-    pub(super) name: String,
     #[prost(bytes = "vec", tag = "9")]
     pub(super) raw: Vec<u8>,
 }
@@ -104,14 +80,24 @@ pub(super) fn quantized(
         values.chunks_exact(columns).flat_map(|row| row.iter().zip(&scales).map(integer));
     let [name, scale, zero] = names(&header.name);
     let vector = vec![header.dims[1]];
-    let raw = |dims: &[i64], data_type, name, raw| {
-        Tensor { dims: dims.to_vec(), data_type, name, raw }.encode_to_vec()
-    };
     Ok([
-        raw(&header.dims, INT8, name, integers.collect()),
-        raw(&vector, FLOAT, scale, scales.iter().flat_map(|s| s.to_le_bytes()).collect()),
-        raw(&vector, INT8, zero, vec![0; columns]),
+        encoded(&header.dims, INT8, name, &integers.collect::<Vec<u8>>()),
+        encoded(
+            &vector,
+            FLOAT,
+            scale,
+            &scales.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<u8>>(),
+        ),
+        encoded(&vector, INT8, zero, &vec![0; columns]),
     ])
+}
+
+/// A tensor with its values.
+pub(super) fn encoded(dims: &[i64], data_type: i32, name: String, raw: &[u8]) -> Vec<u8> {
+    let header = Header { dims: dims.to_vec(), data_type, name, ..Header::default() };
+    let mut bytes = header.encode_to_vec();
+    field(&mut bytes, TENSOR_RAW, raw);
+    bytes
 }
 
 fn values(header: &Header, tensor: &[u8], folder: &Path) -> Result<Vec<f32>, String> {
