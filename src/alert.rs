@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 
 use self::rules::Rules;
 use crate::clock::Clock;
-use crate::model::{CameraId, Event, Moment, WatchId, WatchScore};
+use crate::model::{CameraId, Event, ModelState, Moment, WatchId, WatchScore};
 use crate::watch::{Notice, Observation, Scored, WatchSet};
 
 /// How often labels are checked for having gone stale.
@@ -57,6 +57,13 @@ pub async fn run(alerts: Alerts) {
                         teller.events(ended).await;
                     }
                     teller.tell(Notice::Camera(change)).await;
+                }
+                Some(Observation::Model(state)) => {
+                    if state != ModelState::Working {
+                        // Nobody looks any more: no label may stay on.
+                        teller.events(rules.end_all()).await;
+                    }
+                    teller.tell(Notice::Model(state)).await;
                 }
                 None => break,
             },

@@ -272,6 +272,7 @@ impl Capture {
         self.status.frame_sampled();
         mask::paint(&mut picture, &self.mask);
         let (camera, view, gate) = (self.camera.clone(), self.view, self.gate);
+        let picture = Arc::new(picture);
         let frame = Frame { camera, captured, view, gate, picture };
         let put = self.frames.put(frame);
         if put == Put::Replaced {

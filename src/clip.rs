@@ -33,12 +33,30 @@ pub mod still;
 pub mod store;
 pub mod tokenizer;
 
+use std::time::Duration;
+
 use crate::model::{Embedding, Picture, View};
 
 /// Why pictures or texts could not be encoded.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct EncodeError(pub String);
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// These pictures or texts; others may do.
+    #[error("{0}")]
+    Failed(String),
+    /// So many at once do not fit the device's memory; fewer may.
+    #[error("{0}")]
+    Memory(String),
+    /// The device is gone: nothing can be encoded until the model is loaded again.
+    #[error("{0}")]
+    Lost(String),
+}
+
+/// What an encoder's last call took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Took {
+    pub preprocess: Duration,
+    pub model: Duration,
+}
 
 /// Pictures to embeddings. Owned by one thread; `&mut self` instead of a lock.
 pub trait ImageEncoder: Send {
@@ -46,6 +64,10 @@ pub trait ImageEncoder: Send {
     fn encode(&mut self, pictures: &[(&Picture, View)]) -> Result<Vec<Embedding>, EncodeError>;
     /// Most pictures in one call.
     fn max_batch(&self) -> usize;
+    /// What the last call took, where that is measured.
+    fn took(&self) -> Took {
+        Took::default()
+    }
 }
 
 /// Texts to embeddings.

@@ -27,7 +27,7 @@ use self::system::{Signals, Watchdog, Wish, interval, notify};
 use crate::capture;
 use crate::capture::gstreamer::Pace;
 use crate::config::{self, Config, Diff, ModelConfig};
-use crate::status::Status;
+use crate::status::{Stage, Status};
 use crate::watch::WatchSet;
 
 /// The whole stop, from the first camera to the broker, may take this long.
@@ -90,13 +90,13 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let model = Arc::new(Model::load(&config.model)?);
     let set =
         Arc::new(model.compile(&mut model.embedder(), &config.cameras, &config.watches, 1)?);
-    let encoder = model.warm_image_encoder(config.cameras.len())?;
+    let engine = model.engine(config.cameras.len())?;
     let status = Arc::new(Status::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = Signals::listen()?;
         let settings = Settings {
-            encoder,
+            engine,
             set: set.clone(),
             status: status.clone(),
             max_wait: config.model.max_wait,
@@ -108,7 +108,6 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             cameras = flow.stages.cameras.count(),
             watches = config.watches.len(),
             bundle = %set.model,
-            provider = model.provider(),
             "seewhen is running"
         );
         notify(&[NotifyState::Ready]);
@@ -231,6 +230,15 @@ impl Node {
 fn log_summary(status: &Status) {
     let (batches, encoded) = status.encoded();
     tracing::info!(batches, encoded, "so far");
+    for stage in Stage::ALL {
+        let milliseconds = |share| {
+            let time = status.at_most(stage, share)?;
+            Some((time.as_secs_f64() * 10_000.0).round() / 10.0)
+        };
+        if let (Some(half), Some(most)) = (milliseconds(0.5), milliseconds(0.99)) {
+            tracing::info!(stage = stage.word(), p50_ms = half, p99_ms = most, "so far");
+        }
+    }
     for (camera, counts) in status.counts() {
         tracing::info!(
             %camera,

@@ -4,22 +4,27 @@
 //! batch travels with its scores. Ends when every camera is gone, or nobody wants scores. A
 //! frame the encoder refuses is counted and left out; the others of its batch are encoded again
 //! without it. A frame that its camera's gate finds unchanged is scored with the embedding of the
-//! last one that was encoded; one that is cut into tiles has an embedding for each.
+//! last one that was encoded; one that is cut into tiles has an embedding for each. While the device
+//! is gone frames are let go of, and the alert stage knows; when it stays gone the thread ends.
 
+pub mod engine;
 mod gate;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ndarray::ArrayView1;
 use tokio::sync::{mpsc, watch};
 
+use self::engine::{Engine, Health};
 use self::gate::Memory;
+use crate::clip::EncodeError;
 use crate::clip::preprocess::geometry;
-use crate::clip::scoring::score;
-use crate::clip::{EncodeError, ImageEncoder};
+use crate::clip::scoring::{cosines, scores};
+use crate::clock::Clock;
 use crate::mailbox::{Batch, Receiver};
-use crate::model::{Embedding, Frame, Picture, Probability, Region, View, WatchScore};
-use crate::status::Status;
+use crate::model::{Embedding, Frame, ModelState, Picture, Probability, Region, View, WatchScore};
+use crate::status::{Stage, Status};
 use crate::watch::{Observation, Scored, Watch, WatchSet};
 
 /// The loop comes round at least this often, so that the watchdog can tell idle from stuck.
@@ -28,12 +33,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What the inference thread works with.
 pub struct Inference {
     pub frames: Receiver,
-    pub encoder: Box<dyn ImageEncoder>,
+    pub engine: Engine,
     pub sets: watch::Receiver<Arc<WatchSet>>,
     pub out: mpsc::Sender<Observation>,
     pub status: Arc<Status>,
     /// How long a batch that is not full waits for more frames.
     pub max_wait: Duration,
+    /// `None`: frames carry the media's own time.
+    pub clock: Option<Clock>,
 }
 
 /// What the model made of one frame.
@@ -47,11 +54,11 @@ struct Look {
 
 /// Runs until the mailbox closes.
 pub fn run(mut inference: Inference) {
-    let max_size = inference.encoder.max_batch();
     let mut memory = Memory::default();
-    loop {
+    while inference.ready() {
         inference.status.worker_turned();
-        let mut frames = match inference.frames.next_batch(max_size, inference.max_wait, PATIENCE) {
+        let largest = inference.engine.largest();
+        let mut frames = match inference.frames.next_batch(largest, inference.max_wait, PATIENCE) {
             Batch::Frames(frames) => frames,
             Batch::Idle => continue,
             Batch::Closed => return,
@@ -60,14 +67,16 @@ pub fn run(mut inference: Inference) {
         memory.retain(|camera| rules.cameras.iter().any(|known| known.id == *camera));
         // What nobody asks about need not be encoded.
         frames.retain(|frame| rules.for_camera(&frame.camera).next().is_some());
-        for (frame, look) in inference.look(&frames, &mut memory) {
+        if inference.engine.is_away() {
+            inference.let_go(&frames);
+            continue;
+        }
+        inference.note_waiting(&frames);
+        let looks = inference.look(&frames, &mut memory);
+        for ((frame, _), scores) in looks.iter().zip(score_frames(&rules, &looks)) {
             inference.status.camera(&frame.camera).frame_analysed();
-            let scored = Scored {
-                camera: frame.camera.clone(),
-                captured: frame.captured,
-                scores: score_frame(&rules, frame, &look),
-                rules: rules.clone(),
-            };
+            let (camera, captured, rules) = (frame.camera.clone(), frame.captured, rules.clone());
+            let scored = Scored { camera, captured, scores, rules };
             if inference.out.blocking_send(Observation::Scored(scored)).is_err() {
                 return;
             }
@@ -76,6 +85,48 @@ pub fn run(mut inference: Inference) {
 }
 
 impl Inference {
+    /// Loads the model again where it is gone. `false` when it stays gone.
+    fn ready(&mut self) -> bool {
+        match self.engine.recover(Instant::now(), fastrand::f64()) {
+            Health::Working | Health::Away => true,
+            Health::Back => {
+                tracing::info!("the model is loaded again");
+                self.tell(ModelState::Working);
+                true
+            }
+            Health::Gone => {
+                tracing::error!(
+                    "the model cannot be loaded again in this process; it has to be started anew"
+                );
+                false
+            }
+        }
+    }
+
+    /// Tells the alert stage. Whether there still is one shows with the next scores.
+    fn tell(&self, state: ModelState) {
+        if self.out.blocking_send(Observation::Model(state)).is_err() {
+            tracing::debug!("nobody listens to the model's state any more");
+        }
+    }
+
+    /// Counts frames that nothing could be made of.
+    fn let_go<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
+        for frame in frames {
+            self.status.camera(&frame.camera).frame_failed();
+        }
+    }
+
+    /// How long frames have waited since they were captured.
+    fn note_waiting(&self, frames: &[Frame]) {
+        if let Some(clock) = self.clock {
+            let now = clock.now();
+            for frame in frames {
+                self.status.took(Stage::Waiting, now.since(frame.captured.at));
+            }
+        }
+    }
+
     /// The frames that could be encoded, or need not be, each with what the model makes of it.
     fn look<'a>(
         &mut self,
@@ -93,6 +144,9 @@ impl Inference {
                 None => changed.push(frame),
             }
         }
+        if changed.is_empty() {
+            return looks;
+        }
         for (frame, look) in self.embed(&changed) {
             let look = Arc::new(look);
             memory.keep(frame, &look);
@@ -108,6 +162,15 @@ impl Inference {
             Ok(looks) => {
                 tracing::trace!(frames = frames.len(), took = ?started.elapsed(), "batch encoded");
                 frames.iter().copied().zip(looks).collect()
+            }
+            Err(EncodeError::Lost(cause)) => {
+                tracing::error!(
+                    cause,
+                    "the model's device is gone; trying to load the model again"
+                );
+                self.let_go(frames.iter().copied());
+                self.tell(ModelState::Lost(cause));
+                Vec::new()
             }
             Err(error) if frames.len() == 1 => {
                 let camera = &frames[0].camera;
@@ -125,12 +188,15 @@ impl Inference {
         let pictures: Vec<(&Picture, View)> = frames
             .iter()
             .zip(&tiles)
-            .flat_map(|(frame, tiles)| views(frame.view, tiles).map(|view| (&frame.picture, view)))
+            .flat_map(|(frame, tiles)| views(frame.view, tiles).map(|view| (&*frame.picture, view)))
             .collect();
         let mut embeddings = Vec::with_capacity(pictures.len());
-        for batch in pictures.chunks(self.encoder.max_batch().max(1)) {
-            embeddings.extend(self.encoder.encode(batch)?);
+        for batch in pictures.chunks(self.engine.largest()) {
+            embeddings.extend(self.engine.encode(batch)?);
             self.status.batch_encoded(batch.len());
+            let took = self.engine.took();
+            self.status.took(Stage::Preprocess, took.preprocess);
+            self.status.took(Stage::Model, took.model);
         }
         let mut embeddings = embeddings.into_iter();
         let look = |tiles: Vec<Region>| {
@@ -142,7 +208,7 @@ impl Inference {
 }
 
 fn tiles_of(frame: &Frame) -> Vec<Region> {
-    let Picture { width, height, .. } = frame.picture;
+    let Picture { width, height, .. } = *frame.picture;
     if !frame.view.tiles || width == 0 || height == 0 {
         return Vec::new();
     }
@@ -156,25 +222,54 @@ fn views(whole: View, tiles: &[Region]) -> impl Iterator<Item = View> {
     uncut.into_iter().chain(tiles.iter().map(tile))
 }
 
-/// What every watch of the frame's camera says. Of tiles, each label has its best.
-fn score_frame(rules: &WatchSet, frame: &Frame, look: &Look) -> Vec<WatchScore> {
+/// What every watch of each frame's camera says. Each watch's labels are multiplied once with all
+/// that its cameras saw.
+fn score_frames(rules: &WatchSet, looks: &[(&Frame, Arc<Look>)]) -> Vec<Vec<WatchScore>> {
+    let mut scores: Vec<Vec<WatchScore>> = looks.iter().map(|_| Vec::new()).collect();
+    for watch in &rules.watches {
+        let watched =
+            |(_, (frame, _)): &(usize, &(&Frame, Arc<Look>))| watch.cameras.contains(&frame.camera);
+        let frames: Vec<(usize, &Look)> = looks
+            .iter()
+            .enumerate()
+            .filter(watched)
+            .map(|(index, (_, look))| (index, &**look))
+            .collect();
+        if frames.is_empty() {
+            continue;
+        }
+        let embeddings: Vec<_> = frames.iter().flat_map(|(_, look)| &look.embeddings).collect();
+        let cosines = cosines(&embeddings, watch.matrix.view());
+        let mut columns = cosines.columns().into_iter();
+        for (index, look) in frames {
+            let tiles = columns.by_ref().take(look.embeddings.len());
+            scores[index].push(score_watch(rules, watch, look, tiles));
+        }
+    }
+    scores
+}
+
+/// What one watch says of one frame, by the cosines of its tiles. Each label has its best.
+fn score_watch<'a>(
+    rules: &WatchSet,
+    watch: &Watch,
+    look: &Look,
+    cosines: impl Iterator<Item = ArrayView1<'a, f32>>,
+) -> WatchScore {
     let (scale, bias) = (rules.logit_scale, rules.logit_bias);
-    let score_watch = |watch: &Watch| {
-        let mut best: Vec<(Probability, usize)> = vec![(0.0, 0); watch.labels.len()];
-        for (tile, embedding) in look.embeddings.iter().enumerate() {
-            let scores = score(embedding, watch.matrix.view(), watch.score, scale, bias);
-            for (best, score) in best.iter_mut().zip(scores) {
-                if score.probability > best.0 {
-                    *best = (score.probability, tile);
-                }
+    let mut best: Vec<(Probability, usize)> = vec![(0.0, 0); watch.labels.len()];
+    for (tile, cosines) in cosines.enumerate() {
+        let scores = scores(cosines, watch.score, scale, bias);
+        for (best, score) in best.iter_mut().zip(scores) {
+            if score.probability > best.0 {
+                *best = (score.probability, tile);
             }
         }
-        let labels = watch.labels.iter().map(|label| label.id.clone());
-        WatchScore {
-            watch: watch.id.clone(),
-            probabilities: labels.zip(best.iter().map(|(probability, _)| *probability)).collect(),
-            tiles: best.iter().filter_map(|(_, tile)| look.tiles.get(*tile).copied()).collect(),
-        }
-    };
-    rules.for_camera(&frame.camera).map(score_watch).collect()
+    }
+    let labels = watch.labels.iter().map(|label| label.id.clone());
+    WatchScore {
+        watch: watch.id.clone(),
+        probabilities: labels.zip(best.iter().map(|(probability, _)| *probability)).collect(),
+        tiles: best.iter().filter_map(|(_, tile)| look.tiles.get(*tile).copied()).collect(),
+    }
 }

@@ -192,7 +192,7 @@ mod tests {
             captured: Captured { at: Moment(Duration::from_millis(n)), time: WallTime(n as f64) },
             view: View::default(),
             gate: None,
-            picture: Picture { width: 1, height: 1, rgb: vec![0; 3] },
+            picture: Arc::new(Picture { width: 1, height: 1, rgb: vec![0; 3] }),
         }
     }
 

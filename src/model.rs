@@ -250,8 +250,8 @@ pub struct Frame {
     pub captured: Captured,
     pub view: View,
     pub gate: Option<ChangeGate>,
-    /// As it may be seen: what the camera's mask covers is black.
-    pub picture: Picture,
+    /// As it may be seen: what the camera's mask covers is black. Shared, for pixels are many.
+    pub picture: Arc<Picture>,
 }
 
 /// A unit-length vector in the space that pictures and prompts share.
@@ -338,6 +338,14 @@ impl CameraState {
             Self::Disabled => "disabled",
         }
     }
+}
+
+/// Whether pictures can be encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelState {
+    Working,
+    /// Its device is gone, for this reason.
+    Lost(String),
 }
 
 /// A change in a camera's life, told by its capture thread.

@@ -4,7 +4,7 @@
 //!
 //! | topic | payload | retained | QoS |
 //! |---|---|---|---|
-//! | `available` | `online` / `offline` (also the last will) | yes | 1 |
+//! | `available` | `online` / `offline` (also the last will, and while the model's device is gone) | yes | 1 |
 //! | `<camera>/available` | `online` / `offline` | yes | 1 |
 //! | `<camera>/status` | JSON, see [`payload::status`] | yes | 1 |
 //! | `<camera>/<watch>/probabilities` | JSON, see [`payload::probabilities`] | no | 0 |
@@ -29,8 +29,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use self::outbox::{Next, Outbox};
 use self::payload::Load;
 use self::topics::Topics;
-use crate::model::{CameraChange, CameraId, Event, EventKind, LabelKey, NodeId};
-use crate::status::Status;
+use crate::clock::Clock;
+use crate::model::{CameraChange, CameraId, Event, EventKind, LabelKey, ModelState, NodeId};
+use crate::status::{Stage, Status};
 use crate::watch::{Notice, WatchSet};
 
 /// How often a running camera's numbers are published.
@@ -67,6 +68,7 @@ pub struct Publisher {
     pub link: mpsc::Sender<Message>,
     pub events: mpsc::Receiver<LinkEvent>,
     pub status: Arc<Status>,
+    pub clock: Clock,
     pub node: NodeId,
     pub topics: Topics,
     /// Most events kept while the broker cannot be reached.
@@ -78,13 +80,14 @@ pub struct Publisher {
 /// Runs until the alert stage has ended and what is left is sent or the grace is over. Returns
 /// the number of events that were not delivered.
 pub async fn run(publisher: Publisher) -> usize {
-    let Publisher { mut inbox, link, mut events, status, node, topics, capacity, grace } =
+    let Publisher { mut inbox, link, mut events, status, clock, node, topics, capacity, grace } =
         publisher;
     let outbox = Outbox::new(capacity);
     let mut desk = Desk {
         outbox,
         link,
         status,
+        clock,
         node,
         topics,
         connection: 0,
@@ -126,6 +129,7 @@ struct Desk {
     outbox: Outbox,
     link: mpsc::Sender<Message>,
     status: Arc<Status>,
+    clock: Clock,
     node: NodeId,
     topics: Topics,
     connection: u64,
@@ -141,6 +145,10 @@ impl Desk {
         match notice {
             Notice::Watching(set) => self.watching(&set),
             Notice::Camera(change) => self.camera(change),
+            Notice::Model(state) => {
+                let available = payload::availability(state == ModelState::Working);
+                self.outbox.retain(self.topics.available(), available);
+            }
             Notice::Probabilities { camera, watch, time, probabilities, model } => {
                 let payload = payload::probabilities(time, &probabilities, Some(&model));
                 self.send_now(self.topics.probabilities(&camera, &watch), payload);
@@ -236,7 +244,13 @@ impl Desk {
                 self.outbox.connected();
             }
             LinkEvent::Disconnected => self.outbox.disconnected(),
-            LinkEvent::Acked => self.outbox.acked(),
+            LinkEvent::Acked => {
+                if let Some(event) = self.outbox.acked() {
+                    let took = self.clock.wall().0 - event.frame_time.0;
+                    let took = Duration::try_from_secs_f64(took).unwrap_or_default();
+                    self.status.took(Stage::Delivered, took);
+                }
+            }
         }
     }
 

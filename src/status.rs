@@ -3,11 +3,14 @@
 //! Atomics, and locks that are held for one copy: writing never waits for work, and no reader sees
 //! more than numbers. What a number means is decided where it is read.
 
+mod latency;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use self::latency::Latency;
 use crate::model::{CameraId, DecodeStrategy};
 
 /// One camera's frames, from decoder to score.
@@ -115,9 +118,46 @@ pub struct Status {
     batches: AtomicU64,
     encoded: AtomicU64,
     turns: AtomicU64,
+    stages: [Latency; Stage::ALL.len()],
+}
+
+/// Where the time between a frame and its message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// From a frame's capture to the start of its batch: decoding, and waiting for the batch before.
+    Waiting,
+    /// From pixels to the model's input, a batch.
+    Preprocess,
+    /// The model, a batch.
+    Model,
+    /// From a frame's capture to the broker's word that its event has arrived.
+    Delivered,
+}
+
+impl Stage {
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Preprocess, Self::Model, Self::Delivered];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Preprocess => "preprocess",
+            Self::Model => "model",
+            Self::Delivered => "delivered",
+        }
+    }
 }
 
 impl Status {
+    /// A frame or a batch spent so long in `stage`.
+    pub fn took(&self, stage: Stage, time: Duration) {
+        self.stages[stage as usize].add(time);
+    }
+
+    /// What `share` (0 to 1) of the times in `stage` were at most; `None` before the first.
+    pub fn at_most(&self, stage: Stage, share: f64) -> Option<Duration> {
+        self.stages[stage as usize].at_most(share)
+    }
+
     /// The counters of `camera`, from zero the first time.
     pub fn camera(&self, camera: &CameraId) -> Arc<CameraStatus> {
         let mut cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);

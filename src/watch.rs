@@ -11,8 +11,8 @@ use std::time::Duration;
 use ndarray::Array2;
 
 use crate::model::{
-    CameraChange, CameraId, Captured, Event, LabelId, LabelKey, Probability, Region, WallTime,
-    WatchId, WatchScore,
+    CameraChange, CameraId, Captured, Event, LabelId, LabelKey, ModelState, Probability, Region,
+    WallTime, WatchId, WatchScore,
 };
 
 /// When a label fires and when it ends.
@@ -127,6 +127,7 @@ impl WatchScore {
 pub enum Observation {
     Scored(Scored),
     Camera(CameraChange),
+    Model(ModelState),
 }
 
 /// What leaves the alert stage, for whoever tells the user.
@@ -135,6 +136,7 @@ pub enum Notice {
     /// These watches hold from now on.
     Watching(Arc<WatchSet>),
     Camera(CameraChange),
+    Model(ModelState),
     Probabilities {
         camera: CameraId,
         watch: WatchId,

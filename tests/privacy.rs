@@ -19,6 +19,7 @@ use seewhen::clip::preprocess::{Filter, PreprocessSpec, preprocess};
 use seewhen::clip::{EncodeError, ImageEncoder};
 use seewhen::clock::Clock;
 use seewhen::config::{CameraSource, Network};
+use seewhen::infer::engine::Engine;
 use seewhen::infer::{self, Inference};
 use seewhen::mailbox::{WhenFull, mailbox};
 use seewhen::model::{
@@ -144,11 +145,12 @@ fn run_on(
     let (_set, sets) = watch::channel(Arc::new(rules(&camera)));
     let inference = Inference {
         frames: received,
-        encoder: Box::new(Recorder(seen.clone())),
+        engine: Engine::only(Box::new(Recorder(seen.clone()))),
         sets,
         out,
         status: status.clone(),
         max_wait: Duration::ZERO,
+        clock: Some(clock),
     };
     let (handle, stopped) = stop();
     let capturing = Builder::new().spawn(move || capture::run(&capture, &stopped)).unwrap();
@@ -157,7 +159,7 @@ fn run_on(
     while scored.len() < frames {
         match observed.blocking_recv().unwrap() {
             Observation::Scored(frame) => scored.push(frame),
-            Observation::Camera(_) => {}
+            Observation::Camera(_) | Observation::Model(_) => {}
         }
     }
     drop((handle, observed));

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -19,12 +20,14 @@ use super::model_args::ModelArgs;
 use crate::capture::gstreamer::Pace;
 use crate::clip::ImageEncoder as _;
 use crate::clip::preprocess::Preprocessor;
+use crate::clip::scoring::{cosines, scores};
 use crate::config::{self, Camera, CameraSource, ModelConfig, Network};
 use crate::daemon::live::{self, Flow, Live};
 use crate::daemon::model::Model;
 use crate::daemon::trial::{self, Trial};
 use crate::model::{
-    CameraChange, CameraId, CameraState, DecoderChoice, Every, LabelId, Picture, View, WatchId,
+    CameraChange, CameraId, CameraState, DecoderChoice, Embedding, Every, LabelId, Picture, View,
+    WatchId,
 };
 use crate::watch::{Label, Notice, ScoreKind, Watch, WatchSet, WatchedCamera};
 
@@ -84,8 +87,8 @@ fn some_time(text: &str) -> Result<Duration, String> {
 enum Line<'a> {
     Model {
         bundle: &'a str,
-        precision: &'a str,
-        provider: &'a str,
+        precision: String,
+        provider: String,
         size: u32,
         labels: u32,
     },
@@ -102,6 +105,12 @@ enum Line<'a> {
         height: u32,
         milliseconds: f64,
     },
+    /// Milliseconds for the probabilities of a full batch.
+    Scores {
+        labels: u32,
+        pictures: usize,
+        milliseconds: f64,
+    },
     Cameras {
         cameras: u16,
         frames_per_second: f64,
@@ -116,8 +125,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let config = ModelConfig { max_batch: 1, ..args.model.config() };
     let model = Model::load(&config)?;
     let size = model.bundle().preprocess().size;
-    let (bundle, provider) = (model.bundle().name(), model.provider());
-    let precision = if model.bundle().is_int8() { "int8" } else { "original" };
+    let encoder = model.image_encoder()?;
+    let (provider, precision) = (encoder.provider().to_string(), encoder.precision().to_string());
+    drop(encoder);
+    let bundle = model.bundle().name();
     print(args, &Line::Model { bundle, precision, provider, size, labels: args.labels })?;
     if !args.only_cameras {
         for batch in &args.batch {
@@ -127,6 +138,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             let milliseconds = preprocessing(args, &model, (width, height))?;
             print(args, &Line::Preprocess { width, height, milliseconds })?;
         }
+    }
+    if !args.only_cameras {
+        print(args, &scoring(args, &model)?)?;
     }
     if let Some(video) = &args.video {
         let frames_per_second = cameras(args, video)?;
@@ -150,7 +164,8 @@ fn batch_speed(args: &Args, batch: usize) -> anyhow::Result<Line<'static>> {
     let mut encoder = Box::new(model.image_encoder()?);
     let dim = encoder.encode(&[(&picture(FRAME), View::default())])?[0].0.len();
     let set = watches(batch, args.labels as usize, dim)?;
-    let inference = trial::run(Trial { encoder, set, picture: picture(FRAME) }, args.seconds)?;
+    let inference =
+        trial::run(Trial { encoder, set, picture: Arc::new(picture(FRAME)) }, args.seconds)?;
     let model = f64::midpoint(before, alone.speed(batch, args.seconds / 2)?);
     Ok(Line::Batch { batch, model, inference, share: inference / model })
 }
@@ -165,6 +180,26 @@ fn preprocessing(args: &Args, model: &Model, size: (u32, u32)) -> anyhow::Result
         runs += 1;
     }
     Ok(started.elapsed().as_secs_f64() * 1000.0 / f64::from(runs))
+}
+
+fn scoring(args: &Args, model: &Model) -> anyhow::Result<Line<'static>> {
+    const PICTURES: usize = 16;
+    let dim = model.image_encoder()?.encode(&[(&picture(FRAME), View::default())])?[0].0.len();
+    let set = watches(1, args.labels as usize, dim)?;
+    let matrix = set.watches[0].matrix.view();
+    // Any unit vectors will do: labels are some.
+    let rows = matrix.rows().into_iter().cycle().take(PICTURES);
+    let pictures: Vec<Embedding> = rows.map(|row| Embedding(row.to_vec())).collect();
+    let pictures: Vec<&Embedding> = pictures.iter().collect();
+    let (started, mut runs) = (Instant::now(), 0_u32);
+    while started.elapsed() < args.seconds / 2 {
+        for column in cosines(&pictures, matrix).columns() {
+            std::hint::black_box(scores(column, ScoreKind::Softmax, set.logit_scale, 0.0));
+        }
+        runs += 1;
+    }
+    let milliseconds = started.elapsed().as_secs_f64() * 1000.0 / f64::from(runs);
+    Ok(Line::Scores { labels: args.labels, pictures: PICTURES, milliseconds })
 }
 
 fn cameras(args: &Args, video: &std::path::Path) -> anyhow::Result<f64> {
@@ -299,6 +334,10 @@ fn table(out: &mut impl Write, line: &Line<'_>) -> io::Result<()> {
         Line::Preprocess { width, height, milliseconds } => {
             writeln!(out, "preprocessing {width}x{height}: {milliseconds:.2} ms a frame")
         }
+        Line::Scores { labels, pictures, milliseconds } => writeln!(
+            out,
+            "probabilities of {labels} labels for {pictures} pictures: {milliseconds:.2} ms"
+        ),
         Line::Cameras { cameras, frames_per_second } => {
             writeln!(out, "{cameras} cameras, decoding included: {frames_per_second:.1} frames/s")
         }

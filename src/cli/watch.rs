@@ -81,7 +81,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     drop(embedder);
     let pace = if args.as_fast_as_possible { Pace::AsFastAsPossible } else { Pace::Live };
     let cameras = vec![camera];
-    let live = Live { cameras, set, encoder: model.warm_image_encoder(1)?, pace };
+    let live = Live { cameras, set, encoder: Box::new(model.warm_image_encoder(1)?), pace };
     let mut printer = Printer::new(&args);
     live::run(live, |notice| printer.print(notice))?;
     printer.finish()?;
@@ -230,7 +230,7 @@ impl Printer {
     fn print(&mut self, notice: &Notice) -> anyhow::Result<Flow> {
         let mut out = std::io::stdout().lock();
         match notice {
-            Notice::Watching(_) => {}
+            Notice::Watching(_) | Notice::Model(_) => {}
             Notice::Camera(change) => {
                 if matches!(change.state, CameraState::Stalled | CameraState::Retrying) {
                     writeln!(std::io::stderr(), "{}: {}", change.state.word(), change.reason)?;

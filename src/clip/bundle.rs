@@ -27,9 +27,19 @@ const PREPROCESS: &str = "visual/preprocess_cfg.json";
 pub const IMAGE_MODEL: &str = "visual/model.onnx";
 /// The image model in 8-bit integers.
 pub const INT8_MODEL: &str = "visual/model.int8.onnx";
+/// The image model in 16-bit floats.
+pub const FP16_MODEL: &str = "visual/model.fp16.onnx";
 const TEXT_MODEL: &str = "textual/model.onnx";
 const TOKENIZER: &str = "textual/tokenizer.json";
 const TOKENIZER_CONFIG: &str = "textual/tokenizer_config.json";
+
+fn file_of(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Int8 => INT8_MODEL,
+        Precision::Fp16 => FP16_MODEL,
+        Precision::Auto | Precision::Original | Precision::Bf16 => IMAGE_MODEL,
+    }
+}
 
 /// Why a bundle cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -100,15 +110,22 @@ impl Bundle {
         Self { trial: Some(model), ..self }
     }
 
-    /// Whether [`image_model`](Self::image_model) is the one in 8-bit integers.
-    pub fn is_int8(&self) -> bool {
-        match self.precision {
-            Precision::Auto => {
-                self.folder().is_some_and(|folder| folder.join(INT8_MODEL).is_file())
-            }
-            Precision::Original => false,
-            Precision::Int8 => true,
+    /// What was asked for with [`at`](Self::at).
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Whether there is an image model to run in `precision`.
+    pub fn has(&self, precision: Precision) -> bool {
+        match file_of(precision) {
+            IMAGE_MODEL => true,
+            other => self.folder().is_some_and(|folder| folder.join(other).is_file()),
         }
+    }
+
+    /// The file of the image model, as errors name it.
+    pub fn image_file(&self) -> &'static str {
+        file_of(self.precision)
     }
 
     /// Whether "mini" is part of the program.
@@ -180,14 +197,20 @@ impl Bundle {
         if let Some(model) = &self.trial {
             return Ok(ModelFile::Path(model.clone()));
         }
-        if self.is_int8() {
-            let advice = match self.folder() {
-                Some(_) => "`seewhen model quantize` makes it; or set precision = \"original\"",
-                None => "the built-in bundle has no such model: set precision = \"original\"",
-            };
-            return self.place.model(&self.name, INT8_MODEL, advice);
-        }
-        self.place.model(&self.name, IMAGE_MODEL, "copy the bundle again")
+        let advice = match (self.precision, self.folder()) {
+            (Precision::Int8, Some(_)) => {
+                "`seewhen model quantize` makes it; or set precision = \"original\""
+            }
+            (Precision::Fp16, Some(_)) => {
+                "`seewhen model import --dtype fp16` makes such a bundle; or set precision = \
+                 \"original\""
+            }
+            (Precision::Int8 | Precision::Fp16, None) => {
+                "the built-in bundle has no such model: set precision = \"original\""
+            }
+            _ => "copy the bundle again",
+        };
+        self.place.model(&self.name, self.image_file(), advice)
     }
 
     /// # Errors

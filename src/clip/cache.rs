@@ -202,7 +202,7 @@ impl PromptSource for PromptEmbedder {
         let known = |prompt| {
             let found = self.cache.get(&self.digest, prompt);
             found.ok_or_else(|| {
-                EncodeError(format!("the text model gave nothing for {:?}", prompt.text()))
+                EncodeError::Failed(format!("the text model gave nothing for {:?}", prompt.text()))
             })
         };
         prompts.iter().map(known).collect()
@@ -217,7 +217,7 @@ fn without_model(missing: &[&Prompt], cause: &EncodeError) -> EncodeError {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    EncodeError(format!(
+    EncodeError::Failed(format!(
         "no embedding in the prompt cache for {}{more}, and the text model cannot be used: {cause}; \
          `seewhen embed --config FILE --output prompts.json` on a machine that has the whole bundle \
          writes them",

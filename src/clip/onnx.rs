@@ -5,11 +5,16 @@
 //! encoder; the library stays until the process ends. What the inputs mean is left to
 //! [`signature`].
 
+mod choose;
+mod device;
 mod image;
 mod input;
+mod missing;
 mod signature;
 mod text;
 
+pub use choose::Wanted;
+pub use device::Provider;
 pub use image::OnnxImageEncoder;
 pub use text::OnnxTextEncoder;
 
@@ -24,12 +29,13 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionOutputs};
 use ort::value::{DynValue, Outlet, TensorElementType};
 
+use self::device::{Plan, Trouble};
 use self::signature::{Expected, Kind, Port};
 use super::bundle::{Bundle, BundleError, ModelFile};
 use super::library::{self, Found};
 use super::tokenizer::{Tokenizer, TokenizerError, TokenizerHints};
 use super::{EncodeError, normalise};
-use crate::config::Device;
+use crate::config::Precision;
 use crate::model::Embedding;
 
 /// The library allows one environment per process, ever.
@@ -43,8 +49,15 @@ pub enum OnnxError {
          `scripts/setup`, or set ORT_DYLIB_PATH to libonnxruntime.so"
     )]
     Library { library: String, cause: String, looked: String },
-    #[error("device {device} is not in this version; use \"auto\" or \"cpu\"")]
-    Device { device: String },
+    #[error("device {device} cannot be had: {cause}{}", list(missing))]
+    Device { device: String, cause: String, missing: Vec<String> },
+    #[error(
+        "precision {precision} does not go with device {devices}: int8 is for cpu, bf16 for \
+        openvino on a processor that has it, fp16 for cuda and tensorrt"
+    )]
+    Precision { precision: Precision, devices: String },
+    #[error("the image model does not run: {cause}")]
+    Run { cause: String },
     #[error("bundle {bundle}: {file} cannot be loaded: {cause}")]
     Model { bundle: String, file: &'static str, cause: String },
     #[error(transparent)]
@@ -73,6 +86,8 @@ impl Runtime {
             return Ok(runtime.clone());
         }
         let Found { library, mut looked } = library::find();
+        // Providers are looked for beside it, not beside a link to it.
+        let library = library.canonicalize().unwrap_or(library);
         let environment = ort::init_from(&library)
             .map_err(|error| error.to_string())
             .and_then(|builder| builder.with_telemetry(false).build().map_err(|e| e.to_string()));
@@ -91,21 +106,27 @@ impl Runtime {
         &self.library
     }
 
-    fn session(&self, model: &ModelFile) -> Result<Session, String> {
-        let plain = |error: ort::Error| error.to_string();
+    fn session(&self, model: &ModelFile, plan: &Plan) -> Result<Session, Trouble> {
+        let plain = |error: ort::Error| Trouble::Model(error.to_string());
         // Builder errors carry the builder, which may not leave this thread.
-        let built = |error: ort::Error<SessionBuilder>| error.to_string();
+        let built = |error: ort::Error<SessionBuilder>| Trouble::Model(error.to_string());
+        // OpenVINO reads the graph as it was exported, and does its own work on it.
+        let level = match plan.provider {
+            Provider::OpenVino => GraphOptimizationLevel::Disable,
+            _ => GraphOptimizationLevel::All,
+        };
         let cores = available_parallelism().map_or(1, usize::from);
         let mut builder = Session::builder(&self.environment)
             .map_err(plain)?
             .with_intra_threads(cores)
             .map_err(built)?
-            .with_optimization_level(GraphOptimizationLevel::All)
+            .with_optimization_level(level)
             .map_err(built)?
             // Sampled cameras leave the model idle most of the time; waiting threads that spin
             // would keep the cores busy then.
             .with_intra_op_spinning(false)
             .map_err(built)?;
+        builder = self.give(builder, plan).map_err(Trouble::Device)?;
         match model {
             ModelFile::Path(path) => builder.commit_from_file(path),
             ModelFile::Embedded(bytes) => builder.commit_from_memory(bytes),
@@ -114,18 +135,9 @@ impl Runtime {
     }
 }
 
-/// Checks that this version runs `device`, and names the execution provider.
-///
-/// # Errors
-/// For every device that is not in this version; nothing falls back silently.
-pub fn provider(device: Device) -> Result<&'static str, OnnxError> {
-    let device = match device {
-        Device::Auto | Device::Cpu => return Ok("cpu"),
-        Device::OpenVino => "openvino".to_owned(),
-        Device::Cuda(index) => format!("cuda:{index}"),
-        Device::TensorRt(index) => format!("tensorrt:{index}"),
-    };
-    Err(OnnxError::Device { device })
+/// `; ` and what is missing, for each.
+fn list(missing: &[String]) -> String {
+    missing.iter().map(|what| format!("; {what}")).collect()
 }
 
 /// The tokenizer of `bundle`, without its text model.
@@ -171,7 +183,7 @@ fn embeddings(
     (rows, wanted): (usize, usize),
     batch: &str,
 ) -> Result<Vec<Embedding>, EncodeError> {
-    let fault = |cause: String| EncodeError(format!("{batch}: {cause}"));
+    let fault = |cause: String| EncodeError::Failed(format!("{batch}: {cause}"));
     let output = outputs.get(name).ok_or_else(|| fault(format!("no output {name}")))?;
     let values = floats(output).map_err(|error| fault(error.to_string()))?;
     if rows == 0 || values.is_empty() || values.len() % rows != 0 {
@@ -198,17 +210,4 @@ fn floats<'a>(output: &'a DynValue) -> ort::Result<Cow<'a, [f32]>> {
         return Ok(values.iter().map(|value| value.to_f32()).collect());
     }
     output.try_extract_tensor::<f32>().map(|(_, values)| Cow::Borrowed(values))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn other_devices_are_refused_by_name() {
-        assert_eq!(provider(Device::Auto).unwrap(), "cpu");
-        assert_eq!(provider(Device::Cpu).unwrap(), "cpu");
-        let error = provider(Device::Cuda(1)).unwrap_err().to_string();
-        assert!(error.contains("device cuda:1 is not in this version"), "{error}");
-    }
 }

@@ -96,7 +96,7 @@ pub fn label_embedding(
 ) -> Result<Embedding, EncodeError> {
     let embeddings = source.embeddings(&expand(templates, prompts))?;
     mean(&embeddings).ok_or_else(|| {
-        EncodeError(format!(
+        EncodeError::Failed(format!(
             "the embeddings of {prompts:?} have no mean: they cancel each other out"
         ))
     })

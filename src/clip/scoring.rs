@@ -4,7 +4,7 @@
 //! of arXiv:2103.00020), or `sigmoid(logit + logit_bias)` for each label on its own (SigLIP,
 //! arXiv:2303.15343). Thresholds and events are left to `alert`.
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use crate::model::{Embedding, Probability};
 use crate::watch::ScoreKind;
@@ -32,8 +32,29 @@ pub fn score(
     scale: f32,
     bias: f32,
 ) -> Vec<LabelScore> {
-    debug_assert_eq!(embedding.0.len(), matrix.ncols(), "picture and prompts of one bundle");
-    let cosines: Vec<f32> = matrix.rows().into_iter().map(|row| dot(&embedding.0, row)).collect();
+    scores(cosines(&[embedding], matrix).column(0), kind, scale, bias)
+}
+
+/// The cosine of each label with each picture, shape `[labels, pictures]`, -1 to 1, of `matrix` as
+/// for [`score`]: one product, however many they are.
+pub fn cosines(embeddings: &[&Embedding], matrix: ArrayView2<'_, f32>) -> Array2<f32> {
+    let mut pictures = Array2::zeros((embeddings.len(), matrix.ncols()));
+    for (mut row, embedding) in pictures.rows_mut().into_iter().zip(embeddings) {
+        debug_assert_eq!(embedding.0.len(), row.len(), "picture and prompts of one bundle");
+        row.assign(&ArrayView1::from(&embedding.0));
+    }
+    let mut cosines = matrix.dot(&pictures.t());
+    cosines.mapv_inplace(|cosine| cosine.clamp(-1.0, 1.0));
+    cosines
+}
+
+/// Scores one picture by its cosines with the labels of one watch. See [`score`].
+pub fn scores(
+    cosines: ArrayView1<'_, f32>,
+    kind: ScoreKind,
+    scale: f32,
+    bias: f32,
+) -> Vec<LabelScore> {
     let bias = match kind {
         ScoreKind::Softmax => 0.0,
         ScoreKind::Sigmoid => f64::from(bias),
@@ -45,7 +66,8 @@ pub fn score(
         ScoreKind::Sigmoid => logits.iter().map(|logit| sigmoid(*logit)).collect(),
     };
     cosines
-        .into_iter()
+        .iter()
+        .copied()
         .zip(logits)
         .zip(probabilities)
         .map(|((cosine, logit), probability)| LabelScore {
@@ -58,11 +80,7 @@ pub fn score(
 
 /// Cosine of two unit-length embeddings, kept within -1 to 1 against rounding.
 pub fn cosine(a: &Embedding, b: &Embedding) -> f32 {
-    dot(&a.0, ndarray::ArrayView1::from(&b.0[..]))
-}
-
-fn dot(a: &[f32], b: ndarray::ArrayView1<'_, f32>) -> f32 {
-    let sum: f64 = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+    let sum: f64 = a.0.iter().zip(&b.0).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
     sum.clamp(-1.0, 1.0) as f32
 }
 
@@ -86,7 +104,6 @@ pub fn sigmoid(logit: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
     use proptest::prelude::*;
 
     use super::*;

@@ -58,8 +58,16 @@ impl Config {
 
     // Taken apart completely, so that a new field cannot be forgotten here.
     fn restart(&self, new: &Self) -> Vec<&'static str> {
-        let ModelConfig { bundle, device, precision, dir, prompt_cache, max_batch, max_wait } =
-            &self.model;
+        let ModelConfig {
+            bundle,
+            device,
+            precision,
+            dir,
+            prompt_cache,
+            max_batch,
+            gpu_memory,
+            max_wait,
+        } = &self.model;
         let MqttConfig { broker, prefix, discovery, outbox } = &self.mqtt;
         let super::Broker { host, port, tls, user, password } = broker;
         let (model, mqtt) = (&new.model, &new.mqtt);
@@ -72,6 +80,7 @@ impl Config {
             ("model.dir", *dir == model.dir),
             ("model.prompt_cache", *prompt_cache == model.prompt_cache),
             ("model.max_batch", *max_batch == model.max_batch),
+            ("model.gpu_memory", *gpu_memory == model.gpu_memory),
             ("model.max_wait", *max_wait == model.max_wait),
             ("mqtt.url", (host, port, tls) == address),
             ("mqtt.user", *user == mqtt.broker.user),

@@ -3,8 +3,16 @@
 //! The readers of the sections must ask for no other; `config/seewhen.toml` must show them all.
 
 pub(super) const TOP: &[&str] = &["node", "model", "mqtt", "camera", "watch"];
-pub(super) const MODEL: &[&str] =
-    &["bundle", "device", "precision", "dir", "prompt_cache", "max_batch", "max_wait"];
+pub(super) const MODEL: &[&str] = &[
+    "bundle",
+    "device",
+    "precision",
+    "dir",
+    "prompt_cache",
+    "max_batch",
+    "gpu_memory",
+    "max_wait",
+];
 pub(super) const MQTT: &[&str] = &["url", "user", "password", "prefix", "discovery", "outbox"];
 pub(super) const CAMERA: &[&str] = &[
     "id",

@@ -40,6 +40,7 @@ const DEFAULTS: File<'_> = File {
         device = "auto"
         precision = "auto"
         max_batch = 16
+        gpu_memory = 0
         max_wait = "0s"
         [mqtt]
         url = "mqtt://127.0.0.1:1883"

@@ -1,5 +1,6 @@
 //! `node` and `[model]`: who this is, and what runs the model.
 
+use std::fmt;
 use std::path::{MAIN_SEPARATOR, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct ModelConfig {
     pub prompt_cache: Option<PathBuf>,
     /// Most frames encoded in one run of the model.
     pub max_batch: usize,
+    /// Most of a GPU's memory that the model may work with, MiB; 0 for no limit.
+    pub gpu_memory: usize,
     /// How long a batch that is not full waits for more frames.
     pub max_wait: Duration,
 }
@@ -38,6 +41,7 @@ impl Default for ModelConfig {
             dir: None,
             prompt_cache: None,
             max_batch: 16,
+            gpu_memory: 0,
             max_wait: Duration::ZERO,
         }
     }
@@ -57,12 +61,29 @@ pub enum Device {
 /// Which of a bundle's image models runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// 8-bit integers where the bundle has them: who made them wanted the speed.
+    /// The fastest that the bundle has and the device likes.
     #[default]
     Auto,
     /// The bundle's own, as it was exported.
     Original,
+    /// 8-bit integers, on the processor: `seewhen model quantize` makes them.
     Int8,
+    /// 16-bit floats, on a GPU.
+    Fp16,
+    /// The bundle's own model, computed in the other kind of 16-bit floats, by OpenVINO.
+    Bf16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Original => "original",
+            Self::Int8 => "int8",
+            Self::Fp16 => "fp16",
+            Self::Bf16 => "bf16",
+        })
+    }
 }
 
 /// Reads a precision as configuration and command line name it.
@@ -71,7 +92,11 @@ pub fn parse_precision(text: &str) -> Result<Precision, String> {
         "auto" => Ok(Precision::Auto),
         "original" => Ok(Precision::Original),
         "int8" => Ok(Precision::Int8),
-        _ => Err(format!("found {text:?}; allowed are \"auto\", \"original\" and \"int8\"")),
+        "fp16" => Ok(Precision::Fp16),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err(format!(
+            "found {text:?}; allowed are \"auto\", \"original\", \"int8\", \"fp16\" and \"bf16\""
+        )),
     }
 }
 
@@ -124,6 +149,7 @@ pub(super) fn model(root: &Section<'_>, surroundings: &Surroundings) -> Option<M
     let device = model.get("device", |value| parse_device(&text(value)?));
     let precision = model.get("precision", |value| parse_precision(&text(value)?));
     let max_batch = model.get("max_batch", |value| count(value, 1..=256));
+    let gpu_memory = model.get("gpu_memory", |value| count(value, 0..=1_000_000));
     let longest = Duration::from_secs(10);
     let max_wait = model.get("max_wait", |value| duration(value, Duration::ZERO..=longest));
     Some(ModelConfig {
@@ -133,6 +159,7 @@ pub(super) fn model(root: &Section<'_>, surroundings: &Surroundings) -> Option<M
         device: device?,
         precision: precision?,
         max_batch: max_batch?,
+        gpu_memory: gpu_memory?,
         max_wait: max_wait?,
     })
 }

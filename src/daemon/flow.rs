@@ -21,9 +21,9 @@ use super::worker::Worker;
 use crate::alert::{self, Alerts};
 use crate::backoff::Backoff;
 use crate::capture::gstreamer::Pace;
-use crate::clip::ImageEncoder;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::infer::engine::Engine;
 use crate::infer::{self, Inference};
 use crate::mailbox::{Receiver, WhenFull, mailbox};
 use crate::publish::mqtt::{self, Link};
@@ -45,7 +45,7 @@ pub(super) struct Stages {
 
 /// How the stages run.
 pub(super) struct Settings {
-    pub(super) encoder: Box<dyn ImageEncoder>,
+    pub(super) engine: Engine,
     pub(super) set: Arc<WatchSet>,
     pub(super) status: Arc<Status>,
     pub(super) max_wait: Duration,
@@ -65,8 +65,13 @@ pub(super) fn start_stages(
     let infer = start_infer(
         &settings.status,
         settings.max_wait,
-        settings.encoder,
-        Inputs { received, sets: newest.clone(), out: changes.clone() },
+        settings.engine,
+        Inputs {
+            received,
+            sets: newest.clone(),
+            out: changes.clone(),
+            clock: live.then_some(clock),
+        },
     )?;
     let alerts =
         Alerts { inbox: observations, sets: newest, out: notices, clock: live.then_some(clock) };
@@ -78,21 +83,23 @@ struct Inputs {
     received: Receiver,
     sets: watch::Receiver<Arc<WatchSet>>,
     out: mpsc::Sender<Observation>,
+    clock: Option<Clock>,
 }
 
 fn start_infer(
     status: &Arc<Status>,
     max_wait: Duration,
-    encoder: Box<dyn ImageEncoder>,
+    engine: Engine,
     inputs: Inputs,
 ) -> anyhow::Result<Worker> {
     let inference = Inference {
         frames: inputs.received,
-        encoder,
+        engine,
         sets: inputs.sets,
         out: inputs.out,
         status: status.clone(),
         max_wait,
+        clock: inputs.clock,
     };
     Worker::start("infer".to_owned(), move || infer::run(inference))
 }
@@ -125,6 +132,7 @@ impl Flow {
             link: to_link,
             events,
             status,
+            clock: Clock::start(),
             node: config.node.clone(),
             topics,
             capacity: config.mqtt.outbox,

@@ -14,6 +14,7 @@ use crate::capture;
 use crate::capture::gstreamer::Pace;
 use crate::clip::ImageEncoder;
 use crate::config::Camera;
+use crate::infer::engine::Engine;
 use crate::model::CameraState;
 use crate::status::Status;
 use crate::watch::{Notice, WatchSet};
@@ -45,7 +46,7 @@ pub fn run(
         let mut signals = Signals::listen()?;
         let (notices, mut told) = mpsc::channel(64);
         let settings = Settings {
-            encoder: live.encoder,
+            engine: Engine::only(live.encoder),
             set: Arc::new(live.set),
             status: Arc::new(Status::default()),
             max_wait: std::time::Duration::ZERO,

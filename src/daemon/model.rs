@@ -4,15 +4,17 @@
 //! watches are compiled: it is needed again only for new prompts.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use crate::clip::advice::watch_advice;
 use crate::clip::bundle::Bundle;
 use crate::clip::cache::{self, PromptCache, PromptEmbedder};
-use crate::clip::onnx::{self, OnnxImageEncoder, OnnxTextEncoder, Runtime};
+use crate::clip::onnx::{self, OnnxImageEncoder, OnnxTextEncoder, Runtime, Wanted};
 use crate::clip::{EncodeError, ImageEncoder, TextEncoder, prompts};
-use crate::config::{Camera, Config, Device, ModelConfig, WatchConfig};
+use crate::config::{Camera, Config, ModelConfig, WatchConfig};
+use crate::infer::engine::Engine;
 use crate::model::Embedding;
 use crate::watch::WatchSet;
 
@@ -20,15 +22,13 @@ use crate::watch::WatchSet;
 pub struct Model {
     runtime: Runtime,
     bundle: Bundle,
-    device: Device,
-    max_batch: usize,
+    wanted: Wanted,
     cache: Option<PathBuf>,
 }
 
 impl Model {
-    /// Opens the bundle and ONNX Runtime. A device that this version has not is an error here.
+    /// Opens the bundle and ONNX Runtime.
     pub fn load(config: &ModelConfig) -> anyhow::Result<Self> {
-        onnx::provider(config.device)?;
         let bundle = Bundle::open(&config.bundle, config.dir.as_deref())?.at(config.precision);
         for note in bundle.notes() {
             tracing::warn!(bundle = bundle.name(), "{note}");
@@ -36,8 +36,7 @@ impl Model {
         Ok(Self {
             runtime: Runtime::load()?,
             bundle,
-            device: config.device,
-            max_batch: config.max_batch,
+            wanted: wanted(config),
             cache: config.prompt_cache.clone().or_else(cache::default_path),
         })
     }
@@ -51,25 +50,32 @@ impl Model {
         self.cache.as_deref()
     }
 
-    /// The execution provider's name.
-    pub fn provider(&self) -> &'static str {
-        // `load` has refused what this version has not.
-        onnx::provider(self.device).unwrap_or("none")
-    }
-
-    /// Loads the image model.
+    /// Loads the image model on what the configuration asks for, or the fastest that is there.
     pub fn image_encoder(&self) -> anyhow::Result<OnnxImageEncoder> {
-        let (runtime, bundle) = (&self.runtime, &self.bundle);
-        Ok(OnnxImageEncoder::open(runtime, bundle, self.device, self.max_batch)?)
+        Ok(OnnxImageEncoder::choose(&self.runtime, &self.bundle, &self.wanted)?)
     }
 
-    /// Loads the image model and runs a first batch of grey pictures, one for each of `cameras`
-    /// (no batch of live cameras is larger), so that the first frames meet a warm one.
-    pub fn warm_image_encoder(&self, cameras: usize) -> anyhow::Result<Box<dyn ImageEncoder>> {
+    /// Loads the image model and runs grey pictures, one for each of `cameras` (no batch of live
+    /// cameras is larger), so that the first frames meet a warm one.
+    pub fn warm_image_encoder(&self, cameras: usize) -> anyhow::Result<OnnxImageEncoder> {
         let mut encoder = self.image_encoder()?;
-        let (size, took) = encoder.warm_up(cameras).context("the image model does not run")?;
-        tracing::info!(provider = encoder.provider(), batch = size, ?took, "image model is warm");
-        Ok(Box::new(encoder))
+        let (provider, precision) = (encoder.provider(), encoder.precision());
+        for batch in encoder.batches(cameras) {
+            let (size, took) = encoder.warm_up(batch).context("the image model does not run")?;
+            tracing::info!(%provider, %precision, batch = size, ?took, "image model is warm");
+        }
+        Ok(encoder)
+    }
+
+    /// The same, for inference: it is loaded again when its device is lost.
+    pub fn engine(self: &Arc<Self>, cameras: usize) -> anyhow::Result<Engine> {
+        let first = Box::new(self.warm_image_encoder(cameras)?);
+        let model = self.clone();
+        let again = move || match model.warm_image_encoder(cameras) {
+            Ok(encoder) => Ok(Box::new(encoder) as Box<dyn ImageEncoder>),
+            Err(error) => Err(format!("{error:#}")),
+        };
+        Ok(Engine::new(first, Box::new(again)))
     }
 
     /// Loads the text model.
@@ -93,7 +99,7 @@ impl Model {
         let (runtime, bundle) = (self.runtime.clone(), self.bundle.clone());
         let load = move || match OnnxTextEncoder::open(&runtime, &bundle) {
             Ok(encoder) => Ok(Box::new(encoder) as Box<dyn TextEncoder + Send>),
-            Err(error) => Err(EncodeError(error.to_string())),
+            Err(error) => Err(EncodeError::Failed(error.to_string())),
         };
         PromptEmbedder::new(self.bundle.digest(), cache, Box::new(load))
     }
@@ -122,5 +128,16 @@ impl Model {
             advice.extend(lines);
         }
         Ok(advice)
+    }
+}
+
+fn wanted(config: &ModelConfig) -> Wanted {
+    let cache = config.prompt_cache.clone().or_else(cache::default_path);
+    Wanted {
+        device: config.device,
+        max_batch: config.max_batch,
+        gpu_memory: (config.gpu_memory > 0).then_some(config.gpu_memory << 20),
+        // Beside the other things that are made once.
+        engines: cache.and_then(|file| Some(file.parent()?.join("tensorrt"))),
     }
 }

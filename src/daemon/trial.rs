@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::worker::Worker;
 use crate::clip::ImageEncoder;
+use crate::infer::engine::Engine;
 use crate::infer::{self, Inference};
 use crate::mailbox::{Put, Sender, WhenFull, mailbox};
 use crate::model::{CameraId, Captured, Frame, Picture, View};
@@ -23,7 +24,7 @@ pub struct Trial {
     pub encoder: Box<dyn ImageEncoder>,
     /// A sender for each of its cameras.
     pub set: WatchSet,
-    pub picture: Picture,
+    pub picture: Arc<Picture>,
 }
 
 /// Scored frames a second, over `time`. Not counted are the first three of each camera.
@@ -37,11 +38,12 @@ pub fn run(trial: Trial, time: Duration) -> anyhow::Result<f64> {
     let (_sets, newest) = watch::channel(Arc::new(trial.set));
     let inference = Inference {
         frames: received,
-        encoder: trial.encoder,
+        engine: Engine::only(trial.encoder),
         sets: newest,
         out,
         status: Arc::new(Status::default()),
         max_wait: Duration::ZERO,
+        clock: None,
     };
     let mut workers = vec![Worker::start("infer".to_owned(), move || infer::run(inference))?];
     for camera in &cameras {
@@ -70,7 +72,7 @@ pub fn run(trial: Trial, time: Duration) -> anyhow::Result<f64> {
     Ok(rate)
 }
 
-fn feed(frames: &Sender, camera: &CameraId, picture: &Picture) {
+fn feed(frames: &Sender, camera: &CameraId, picture: &Arc<Picture>) {
     let frame = Frame {
         camera: camera.clone(),
         captured: Captured::default(),

@@ -104,7 +104,7 @@ mod tests {
             captured: Captured { at: Moment(Duration::from_secs(at)), time: WallTime(0.0) },
             view: View::default(),
             gate: Some(gate),
-            picture: Picture { width: 640, height: 360, rgb: vec![level; 640 * 360 * 3] },
+            picture: Arc::new(Picture { width: 640, height: 360, rgb: vec![level; 640 * 360 * 3] }),
         }
     }
 
@@ -138,13 +138,13 @@ mod tests {
         let mut memory = Memory::default();
         memory.keep(&frame(0, 100), &look());
         let mut noisy = frame(1, 100);
-        for value in &mut noisy.picture.rgb {
+        for value in &mut Arc::make_mut(&mut noisy.picture).rgb {
             *value = fastrand::u8(85..=115);
         }
         assert!(memory.recall(&noisy).is_some());
         let mut cat = frame(1, 100);
         for y in 200..230 {
-            cat.picture.rgb[(y * 640 + 300) * 3..(y * 640 + 330) * 3].fill(30);
+            Arc::make_mut(&mut cat.picture).rgb[(y * 640 + 300) * 3..(y * 640 + 330) * 3].fill(30);
         }
         assert!(memory.recall(&cat).is_none());
         // Outside the region that is analysed it does not.

@@ -106,12 +106,18 @@ impl Outbox {
         Some(Next::Event { event: &waiting.event, queued: waiting.queued })
     }
 
-    /// The message in flight has arrived.
-    pub fn acked(&mut self) {
-        match self.in_flight.take() {
-            Some(InFlight::Event) => drop(self.events.pop_front()),
-            Some(InFlight::Retained(topic)) => self.settle(&topic),
-            None => {}
+    /// The message in flight has arrived. Gives the event that it was, unless that came late.
+    pub fn acked(&mut self) -> Option<Event> {
+        match self.in_flight.take()? {
+            InFlight::Event => self
+                .events
+                .pop_front()
+                .filter(|waiting| !waiting.queued)
+                .map(|waiting| waiting.event),
+            InFlight::Retained(topic) => {
+                self.settle(&topic);
+                None
+            }
         }
     }
 

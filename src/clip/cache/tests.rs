@@ -22,7 +22,7 @@ fn working() -> TextLoader {
 }
 
 fn absent() -> TextLoader {
-    Box::new(|| Err(EncodeError("textual/model.onnx is not there".into())))
+    Box::new(|| Err(EncodeError::Failed("textual/model.onnx is not there".into())))
 }
 
 fn file() -> (tempfile::TempDir, PathBuf) {

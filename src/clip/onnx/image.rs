@@ -1,63 +1,129 @@
 //! A bundle's image model: preprocessing into one reused buffer, then one run per batch.
 //!
 //! On the CPU a batch runs at its own size: padding costs as much there as pictures do, and no
-//! shape has to be prepared. A model with a fixed batch gets its batch filled up.
+//! shape has to be prepared. On a GPU batches are filled up to a power of two, so that there are few
+//! shapes to prepare for and to keep memory for. A model with a fixed batch gets its batch filled up.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ort::session::Session;
 
+use super::choose::{self, Wanted};
+use super::device::{Plan, Provider, Trouble};
 use super::input::{Input, input};
-use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, provider, signature};
-use crate::clip::bundle::{Bundle, IMAGE_MODEL, INT8_MODEL};
-use crate::clip::{EncodeError, ImageEncoder};
-use crate::config::Device;
+use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, signature};
+use crate::clip::bundle::{Bundle, ModelFile};
+use crate::clip::{EncodeError, ImageEncoder, Took};
+use crate::config::{Device, Precision};
 use crate::model::{Embedding, Picture, View};
 
 /// Runs a bundle's image model.
 pub struct OnnxImageEncoder {
     session: Session,
     output: String,
-    provider: &'static str,
+    provider: Provider,
+    precision: Precision,
     max_batch: usize,
     /// The batch that the model insists on.
     fixed_batch: Option<usize>,
     input: Box<dyn Input>,
     batches: u64,
+    took: Took,
+}
+
+/// One way to run an image model.
+#[derive(Debug, Clone)]
+pub(super) struct Opening {
+    pub(super) provider: Provider,
+    pub(super) precision: Precision,
+    pub(super) max_batch: usize,
+    pub(super) gpu_memory: Option<usize>,
+    pub(super) engines: Option<PathBuf>,
 }
 
 impl OnnxImageEncoder {
-    /// Loads the image model of `bundle`, for batches of at most `max_batch` pictures.
+    /// Loads the image model of `bundle` on `device`, for batches of at most `max_batch` pictures.
     ///
     /// # Errors
-    /// When the device is not in this version, or the model is missing, broken, or not an
-    /// image model of this bundle.
+    /// When the device is not there (with what is missing), or the model is missing, broken, or not
+    /// an image model of this bundle.
     pub fn open(
         runtime: &Runtime,
         bundle: &Bundle,
         device: Device,
         max_batch: usize,
     ) -> Result<Self, OnnxError> {
-        let provider = provider(device)?;
-        let file = if bundle.is_int8() { INT8_MODEL } else { IMAGE_MODEL };
-        let fault = |cause| model_error(bundle, file, cause);
-        let session = runtime.session(&bundle.image_model()?).map_err(fault)?;
+        Self::choose(runtime, bundle, &Wanted::on(device, max_batch))
+    }
+
+    /// Loads the image model of `bundle` on the fastest of what is allowed: see [`choose`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn choose(runtime: &Runtime, bundle: &Bundle, wanted: &Wanted) -> Result<Self, OnnxError> {
+        choose::open(runtime, bundle, wanted)
+    }
+
+    pub(super) fn open_on(
+        runtime: &Runtime,
+        bundle: &Bundle,
+        opening: &Opening,
+    ) -> Result<Self, OnnxError> {
+        let &Opening { provider, precision, max_batch, .. } = opening;
+        let bundle = &bundle.clone().at(precision);
+        let fault = |cause| model_error(bundle, bundle.image_file(), cause);
+        let model = bundle.image_model()?;
+        let plan = Plan {
+            provider,
+            precision,
+            gpu_memory: opening.gpu_memory,
+            engines: opening.engines.clone(),
+            shapes: shapes(runtime, bundle, &model, opening).map_err(fault)?,
+        };
+        let session = runtime.session(&model, &plan).map_err(|trouble| match trouble {
+            Trouble::Device(cause) => {
+                let missing = runtime.missing(provider);
+                OnnxError::Device { device: provider.to_string(), cause, missing }
+            }
+            Trouble::Model(cause) => fault(cause),
+        })?;
         let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
         let found = signature::image_ports(&inputs, &outputs, expected(bundle)).map_err(fault)?;
         Ok(Self {
             session,
             output: found.output,
             provider,
+            precision,
             max_batch: found.fixed_batch.unwrap_or(max_batch.max(1)),
             fixed_batch: found.fixed_batch,
             input: input(found.input, bundle.preprocess()),
             batches: 0,
+            took: Took::default(),
         })
     }
 
     /// The execution provider that runs the model.
-    pub fn provider(&self) -> &'static str {
+    pub fn provider(&self) -> Provider {
         self.provider
+    }
+
+    /// The precision that it runs in; never [`Precision::Auto`].
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The batches that frames will come in, the largest first: what had better be warmed up.
+    /// `cameras` is how many frames there can be at once.
+    pub fn batches(&self, cameras: usize) -> Vec<usize> {
+        let most = cameras.clamp(1, self.max_batch);
+        if !self.provider.plans_per_shape() {
+            return vec![most];
+        }
+        let mut sizes: Vec<usize> = (1..=most).map(|wanted| self.rows(wanted)).collect();
+        sizes.dedup();
+        sizes.reverse();
+        sizes
     }
 
     /// Runs one batch of `size` pictures (at most the largest that is allowed), so that
@@ -90,29 +156,43 @@ impl OnnxImageEncoder {
 
     /// How many rows the model is given for `wanted` pictures.
     fn rows(&self, wanted: usize) -> usize {
-        self.fixed_batch.unwrap_or(wanted)
+        match self.fixed_batch {
+            Some(fixed) => fixed,
+            None if self.provider.plans_per_shape() => {
+                wanted.next_power_of_two().min(self.max_batch)
+            }
+            None => wanted,
+        }
     }
 
     fn encode_batch(
         &mut self,
         pictures: &[(&Picture, View)],
     ) -> Result<Vec<Embedding>, EncodeError> {
-        let wanted = pictures.len();
+        let (wanted, started) = (pictures.len(), Instant::now());
         let rows = self.rows(wanted);
         self.input.resize(rows);
         for (index, (picture, view)) in pictures.iter().enumerate() {
             self.input.put(index, picture, *view).map_err(|error| {
-                EncodeError(format!("picture {} of {wanted} in the batch: {error}", index + 1))
+                EncodeError::Failed(format!(
+                    "picture {} of {wanted} in the batch: {error}",
+                    index + 1
+                ))
             })?;
         }
-        self.run(rows, wanted)
+        self.took.preprocess += started.elapsed();
+        let started = Instant::now();
+        let embeddings = self.run(rows, wanted);
+        self.took.model += started.elapsed();
+        embeddings
     }
 
     /// Runs `input` with `rows` pictures and gives the embeddings of the first `wanted`.
     fn run(&mut self, rows: usize, wanted: usize) -> Result<Vec<Embedding>, EncodeError> {
         self.batches += 1;
         let batch = format!("image batch {} ({wanted} pictures)", self.batches);
-        let fault = |error: ort::Error| EncodeError(format!("{batch}: {error}"));
+        let gpu = self.provider.is_gpu();
+        let fault = |error: ort::Error| encode_error(&batch, &error.to_string(), gpu);
         let input = self.input.tensor().map_err(fault)?;
         let outputs = self.session.run([input]).map_err(fault)?;
         embeddings(&outputs, &self.output, (rows, wanted), &batch)
@@ -121,6 +201,7 @@ impl OnnxImageEncoder {
 
 impl ImageEncoder for OnnxImageEncoder {
     fn encode(&mut self, pictures: &[(&Picture, View)]) -> Result<Vec<Embedding>, EncodeError> {
+        self.took = Took::default();
         let mut embeddings = Vec::with_capacity(pictures.len());
         for batch in pictures.chunks(self.max_batch()) {
             embeddings.extend(self.encode_batch(batch)?);
@@ -130,5 +211,76 @@ impl ImageEncoder for OnnxImageEncoder {
 
     fn max_batch(&self) -> usize {
         self.max_batch
+    }
+    fn took(&self) -> Took {
+        self.took
+    }
+}
+
+/// The smallest and the largest batch, as TensorRT wants to hear them before it builds.
+fn shapes(
+    runtime: &Runtime,
+    bundle: &Bundle,
+    model: &ModelFile,
+    opening: &Opening,
+) -> Result<Option<[String; 2]>, String> {
+    if !matches!(opening.provider, Provider::TensorRt(_)) {
+        return Ok(None);
+    }
+    let session = runtime.session(model, &Plan::cpu()).map_err(Trouble::text)?;
+    let size = bundle.preprocess().size;
+    let name = session.inputs().first().map_or("", |input| input.name()).to_owned();
+    Ok(Some([1, opening.max_batch].map(|batch| format!("{name}:{batch}x3x{size}x{size}"))))
+}
+
+/// What a failed run means, by what the libraries say. A GPU that has failed in any way but for want
+/// of memory does nothing more in this process.
+fn encode_error(batch: &str, cause: &str, gpu: bool) -> EncodeError {
+    const MEMORY: [&str; 5] = [
+        "out of memory",
+        "failed to allocate memory",
+        "alloc_failed",
+        "bad_alloc",
+        "bad allocation",
+    ];
+    const GPU: [&str; 5] = ["cuda", "cublas", "cudnn", "tensorrt", "device"];
+    let text = cause.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let message = format!("{batch}: {cause}");
+    match () {
+        () if says(&MEMORY) => EncodeError::Memory(message),
+        () if gpu && says(&GPU) => EncodeError::Lost(message),
+        () => EncodeError::Failed(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As ONNX Runtime 1.31 words them.
+    #[test]
+    fn what_a_failed_run_means() {
+        let of = |cause: &str, gpu| encode_error("image batch 3", cause, gpu);
+        let memory = "BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer \
+                      of size 268435456";
+        assert!(matches!(of(memory, true), EncodeError::Memory(_)));
+        assert!(matches!(
+            of("CUDA failure 2: out of memory ; GPU=0", true),
+            EncodeError::Memory(_)
+        ));
+        assert!(matches!(of("std::bad_alloc", false), EncodeError::Memory(_)));
+        let lost = "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; \
+                    hostname=gate ; file=gpu_data_transfer.cc";
+        assert!(matches!(of(lost, true), EncodeError::Lost(_)));
+        assert!(matches!(
+            of("CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED", true),
+            EncodeError::Lost(_)
+        ));
+        let shape = "Got invalid dimensions for input: image";
+        let EncodeError::Failed(message) = of(shape, true) else {
+            panic!("it is the input's fault")
+        };
+        assert_eq!(message, format!("image batch 3: {shape}"));
     }
 }

@@ -3,6 +3,7 @@
 use ort::session::{Session, SessionInputValue};
 use ort::value::Tensor;
 
+use super::device::Plan;
 use super::signature::{self, Feed, TextPorts};
 use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, tokenizer};
 use crate::clip::bundle::Bundle;
@@ -28,7 +29,8 @@ impl OnnxTextEncoder {
     pub fn open(runtime: &Runtime, bundle: &Bundle) -> Result<Self, OnnxError> {
         let fault = |cause| model_error(bundle, "textual/model.onnx", cause);
         let tokenizer = tokenizer(bundle)?;
-        let session = runtime.session(&bundle.text_model()?).map_err(fault)?;
+        let session = runtime.session(&bundle.text_model()?, &Plan::cpu());
+        let session = session.map_err(|trouble| fault(trouble.text()))?;
         let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
         let ports = signature::text_ports(&inputs, &outputs, expected(bundle)).map_err(fault)?;
         match ports.fixed_length {
@@ -48,10 +50,10 @@ impl OnnxTextEncoder {
     fn encode_batch(&mut self, texts: &[String]) -> Result<Vec<Embedding>, EncodeError> {
         let tokens: Result<Vec<Tokens>, _> =
             texts.iter().map(|t| self.tokenizer.encode(t)).collect();
-        let tokens = tokens.map_err(|error| EncodeError(error.to_string()))?;
+        let tokens = tokens.map_err(|error| EncodeError::Failed(error.to_string()))?;
         let rows = self.ports.fixed_batch.unwrap_or(texts.len());
         let batch = format!("text batch starting with {:?}", texts.first().map_or("", |t| t));
-        let fault = |error: ort::Error| EncodeError(format!("{batch}: {error}"));
+        let fault = |error: ort::Error| EncodeError::Failed(format!("{batch}: {error}"));
         let mut inputs = Vec::with_capacity(self.ports.inputs.len());
         for (name, feed, wide) in &self.ports.inputs {
             let values = feed_values(*feed, &tokens, rows * self.tokenizer.length());

@@ -18,7 +18,9 @@ impl PromptSource for Table {
         let find = |prompt: &Prompt| {
             let text = prompt.text();
             let known = self.0.iter().find(|(name, _)| *name == text);
-            known.map(|(_, e)| Embedding(e.to_vec())).ok_or(EncodeError(format!("unknown {text}")))
+            known
+                .map(|(_, e)| Embedding(e.to_vec()))
+                .ok_or(EncodeError::Failed(format!("unknown {text}")))
         };
         prompts.iter().map(find).collect()
     }
@@ -37,6 +39,7 @@ fn config() -> Config {
             bundle: "mini".into(),
             device: Device::Auto,
             precision: crate::config::Precision::Auto,
+            gpu_memory: 0,
             dir: None,
             prompt_cache: None,
             max_batch: 1,

@@ -1,0 +1,234 @@
+//! A device that fails: what becomes of alerts, and how inference comes back or ends.
+//!
+//! The stages are the real ones; the encoder and the link to the broker are played.
+#![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Builder;
+use std::time::Duration;
+
+use ndarray::array;
+use seewhen::alert::{self, Alerts};
+use seewhen::clip::{EncodeError, ImageEncoder};
+use seewhen::clock::Clock;
+use seewhen::infer::engine::{Engine, Load};
+use seewhen::infer::{self, Inference};
+use seewhen::mailbox::{Sender, WhenFull, mailbox};
+use seewhen::model::{
+    CameraId, Embedding, Frame, LabelId, ModelState, NodeId, Picture, View, WatchId,
+};
+use seewhen::publish::topics::Topics;
+use seewhen::publish::{self, LinkEvent, Message, Publisher};
+use seewhen::status::Status;
+use seewhen::watch::{Label, LabelRule, Observation, ScoreKind, Watch, WatchSet, WatchedCamera};
+use tokio::sync::{mpsc, watch};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Sees the label in every picture, until the device is gone after `life` calls.
+struct Mortal {
+    life: usize,
+}
+
+impl ImageEncoder for Mortal {
+    fn encode(&mut self, pictures: &[(&Picture, View)]) -> Result<Vec<Embedding>, EncodeError> {
+        self.life = self
+            .life
+            .checked_sub(1)
+            .ok_or_else(|| EncodeError::Lost("CUDA failure 700: illegal memory access".into()))?;
+        Ok(pictures.iter().map(|_| Embedding(vec![1.0, 0.0])).collect())
+    }
+
+    fn max_batch(&self) -> usize {
+        4
+    }
+}
+
+fn camera() -> CameraId {
+    CameraId::try_new("yard").unwrap()
+}
+
+fn rules() -> Arc<WatchSet> {
+    let label = |id, rule| Label { id: LabelId::try_new(id).unwrap(), rule };
+    let rule = LabelRule {
+        threshold: 0.5,
+        clear: 0.4,
+        hold: Duration::ZERO,
+        cooldown: Duration::ZERO,
+        update_every: Duration::ZERO,
+    };
+    Arc::new(WatchSet {
+        cameras: vec![WatchedCamera { id: camera(), stale_after: Duration::from_secs(60) }],
+        watches: vec![Watch {
+            id: WatchId::try_new("w").unwrap(),
+            cameras: vec![camera()],
+            labels: vec![label("thing", Some(rule)), label("nothing", None)],
+            score: ScoreKind::Softmax,
+            matrix: array![[1.0, 0.0], [0.0, 1.0]],
+            publish_every: Duration::from_secs(60),
+        }],
+        logit_scale: 10.0,
+        logit_bias: 0.0,
+        model: "mortal".into(),
+        revision: 1,
+    })
+}
+
+fn put(frames: &Sender, clock: Clock) {
+    frames.put(Frame {
+        camera: camera(),
+        captured: clock.captured(),
+        view: View::default(),
+        gate: None,
+        picture: Arc::new(Picture { width: 1, height: 1, rgb: vec![0; 3] }),
+    });
+}
+
+struct Running {
+    frames: Sender,
+    clock: Clock,
+    status: Arc<Status>,
+    observed: mpsc::Receiver<Observation>,
+    inferring: std::thread::JoinHandle<()>,
+}
+
+fn start(life: usize, load: Load) -> Running {
+    let (frames, received) = mailbox(WhenFull::Replace);
+    let (out, observed) = mpsc::channel(64);
+    let (clock, status) = (Clock::start(), Arc::new(Status::default()));
+    let (_set, sets) = watch::channel(rules());
+    let engine = Engine::new(Box::new(Mortal { life }), load);
+    let inference = Inference {
+        frames: received,
+        engine,
+        sets,
+        out,
+        status: status.clone(),
+        max_wait: Duration::ZERO,
+        clock: Some(clock),
+    };
+    let inferring = Builder::new().spawn(move || infer::run(inference)).unwrap();
+    Running { frames, clock, status, observed, inferring }
+}
+
+/// Puts frames until something is told that `wanted` takes; panics when nothing comes.
+fn feed_until<T>(running: &mut Running, wanted: impl Fn(&Observation) -> Option<T>) -> T {
+    let end = std::time::Instant::now() + PATIENCE;
+    while std::time::Instant::now() < end {
+        put(&running.frames, running.clock);
+        std::thread::sleep(Duration::from_millis(20));
+        while let Ok(observation) = running.observed.try_recv() {
+            if let Some(found) = wanted(&observation) {
+                return found;
+            }
+        }
+    }
+    panic!("not within {PATIENCE:?}");
+}
+
+fn scored(observation: &Observation) -> Option<()> {
+    matches!(observation, Observation::Scored(_)).then_some(())
+}
+
+fn state(observation: &Observation) -> Option<ModelState> {
+    if let Observation::Model(state) = observation { Some(state.clone()) } else { None }
+}
+
+#[test]
+fn inference_comes_back_when_the_device_does() {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let counted = loads.clone();
+    let load: Load = Box::new(move || match counted.fetch_add(1, Ordering::Relaxed) {
+        0 => Err("cuda:0 cannot be had".into()),
+        _ => Ok(Box::new(Mortal { life: usize::MAX })),
+    });
+    let mut running = start(2, load);
+    feed_until(&mut running, scored);
+    let lost = feed_until(&mut running, state);
+    assert!(matches!(&lost, ModelState::Lost(cause) if cause.contains("CUDA failure 700")));
+    // Said once, whatever goes on coming in.
+    assert_eq!(feed_until(&mut running, state), ModelState::Working);
+    assert_eq!(loads.load(Ordering::Relaxed), 2);
+    feed_until(&mut running, scored);
+    let counts = running.status.camera(&camera()).counts();
+    assert!(counts.failed > 10, "frames that came in the meantime: {counts:?}");
+    drop(running.frames);
+    running.inferring.join().unwrap();
+}
+
+#[test]
+fn inference_ends_when_the_device_stays_away() {
+    let mut running = start(0, Box::new(|| Err("cuda:0 cannot be had".into())));
+    feed_until(&mut running, state);
+    let started = std::time::Instant::now();
+    while !running.inferring.is_finished() {
+        assert!(started.elapsed() < PATIENCE, "it hangs");
+        put(&running.frames, running.clock);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.inferring.join().unwrap();
+}
+
+/// The payloads of `topic`, as far as they have been sent, each confirmed.
+async fn payloads(
+    messages: &mut mpsc::Receiver<Message>,
+    events: &mpsc::Sender<LinkEvent>,
+    topic: &str,
+    wanted: &str,
+) {
+    let found = async {
+        while let Some(message) = messages.recv().await {
+            if message.confirmed {
+                events.send(LinkEvent::Acked).await.unwrap();
+            }
+            if message.topic == topic && String::from_utf8_lossy(&message.payload).contains(wanted)
+            {
+                return;
+            }
+        }
+        panic!("the publisher has ended");
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    found.unwrap_or_else(|_| panic!("no {wanted} on {topic}"));
+}
+
+/// While nobody can look, no label stays on and nothing claims to be available.
+#[tokio::test]
+async fn nothing_stays_on_while_the_device_is_gone() {
+    let (observe, inbox) = mpsc::channel(8);
+    let (out, notices) = mpsc::channel(8);
+    let (_set, sets) = watch::channel(rules());
+    let clock = Clock::start();
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: Some(clock) }));
+    let (to_link, mut messages) = mpsc::channel(16);
+    let (events, from_link) = mpsc::channel(16);
+    let node = NodeId::try_new("gate").unwrap();
+    tokio::spawn(publish::run(Publisher {
+        inbox: notices,
+        link: to_link,
+        events: from_link,
+        status: Arc::new(Status::default()),
+        clock,
+        topics: Topics::new("seewhen", &node),
+        node,
+        capacity: 10,
+        grace: Duration::from_secs(1),
+    }));
+    events.send(LinkEvent::Connected { connection: 1 }).await.unwrap();
+    payloads(&mut messages, &events, "seewhen/gate/available", "online").await;
+    let rules = rules();
+    let probabilities = vec![(LabelId::try_new("thing").unwrap(), 0.9)];
+    let watch = WatchId::try_new("w").unwrap();
+    let scores = vec![seewhen::model::WatchScore { watch, probabilities, tiles: Vec::new() }];
+    let captured = clock.captured();
+    let scored = seewhen::watch::Scored { camera: camera(), captured, scores, rules };
+    observe.send(Observation::Scored(scored)).await.unwrap();
+    payloads(&mut messages, &events, "seewhen/gate/yard/w/thing/event", "start").await;
+    let lost = ModelState::Lost("gone".into());
+    observe.send(Observation::Model(lost)).await.unwrap();
+    payloads(&mut messages, &events, "seewhen/gate/available", "offline").await;
+    payloads(&mut messages, &events, "seewhen/gate/yard/w/thing/event", "end").await;
+    observe.send(Observation::Model(ModelState::Working)).await.unwrap();
+    payloads(&mut messages, &events, "seewhen/gate/available", "online").await;
+}
