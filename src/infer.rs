@@ -74,7 +74,7 @@ pub fn run(mut inference: Inference) {
         inference.note_waiting(&frames);
         let looks = inference.look(&frames, &mut memory);
         for ((frame, _), scores) in looks.iter().zip(score_frames(&rules, &looks)) {
-            inference.status.camera(&frame.camera).frame_analysed();
+            inference.status.counters(&frame.camera).frame_analysed();
             let (camera, captured, rules) = (frame.camera.clone(), frame.captured, rules.clone());
             let scored = Scored { camera, captured, scores, rules };
             if inference.out.blocking_send(Observation::Scored(scored)).is_err() {
@@ -113,7 +113,7 @@ impl Inference {
     /// Counts frames that nothing could be made of.
     fn let_go<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
         for frame in frames {
-            self.status.camera(&frame.camera).frame_failed();
+            self.status.counters(&frame.camera).frame_failed();
         }
     }
 
@@ -138,7 +138,7 @@ impl Inference {
         for frame in frames {
             match memory.recall(frame) {
                 Some(look) => {
-                    self.status.camera(&frame.camera).frame_unchanged();
+                    self.status.counters(&frame.camera).frame_unchanged();
                     looks.push((frame, look));
                 }
                 None => changed.push(frame),
@@ -174,7 +174,7 @@ impl Inference {
             }
             Err(error) if frames.len() == 1 => {
                 let camera = &frames[0].camera;
-                self.status.camera(camera).frame_failed();
+                self.status.counters(camera).frame_failed();
                 tracing::warn!(%camera, %error, "a frame could not be encoded");
                 Vec::new()
             }

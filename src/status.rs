@@ -164,6 +164,13 @@ impl Status {
         cameras.entry(camera.clone()).or_default().clone()
     }
 
+    /// The counters of `camera` where it is known, else some that nobody reads: a frame may come to
+    /// its end after its camera was taken out.
+    pub fn counters(&self, camera: &CameraId) -> Arc<CameraStatus> {
+        let cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
+        cameras.get(camera).cloned().unwrap_or_default()
+    }
+
     /// Forgets a camera that was taken out of the configuration.
     pub fn remove(&self, camera: &CameraId) {
         self.cameras.lock().unwrap_or_else(PoisonError::into_inner).remove(camera);
@@ -206,7 +213,10 @@ mod tests {
         status.camera(&id).frame_received();
         status.camera(&id).frame_received();
         assert_eq!(status.counts()[0].1.received, 2);
+        status.counters(&id).frame_received();
+        assert_eq!(status.counts()[0].1.received, 3);
         status.remove(&id);
+        status.counters(&id).frame_received();
         assert!(status.counts().is_empty());
     }
 }

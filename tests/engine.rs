@@ -97,6 +97,7 @@ fn start(life: usize, load: Load) -> Running {
     let (frames, received) = mailbox(WhenFull::Replace);
     let (out, observed) = mpsc::channel(64);
     let (clock, status) = (Clock::start(), Arc::new(Status::default()));
+    status.camera(&camera());
     let (_set, sets) = watch::channel(rules());
     let engine = Engine::new(Box::new(Mortal { life }), load);
     let inference = Inference {
