@@ -5,6 +5,7 @@
 //! bits but what OpenAI's code computes in 32: layer norms, and the length of the embedding.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::ImportError;
 use super::archive::Archive;
@@ -28,6 +29,9 @@ pub enum Activation {
     Gelu,
 }
 
+/// The factor in [`Activation::QuickGelu`].
+const SLOPE: f64 = 1.702;
+
 type Fill = Box<dyn FnOnce(&mut Archive) -> Result<Vec<f32>, ImportError>>;
 
 /// The values of a weight, or how they are made.
@@ -43,6 +47,34 @@ pub(super) struct Weight {
     /// As in [`super::proto`].
     pub(super) element: i32,
     pub(super) values: Values,
+}
+
+/// A Linear of torch's, weight `[out, in]` and bias `[out]`, or what is used of it.
+pub(super) struct Linear<'a> {
+    weight: &'a str,
+    bias: &'a str,
+    sides: (usize, usize),
+    /// Of weight and bias in the graph.
+    names: [String; 2],
+    rows: Range<usize>,
+    /// What weight and bias are multiplied with.
+    scales: [f64; 2],
+}
+
+impl<'a> Linear<'a> {
+    pub(super) fn whole(weight: &'a str, bias: &'a str, sides: (usize, usize)) -> Self {
+        let names = [weight, bias].map(str::to_owned);
+        Self { weight, bias, sides, names, rows: 0..sides.1, scales: [1.0, 1.0] }
+    }
+
+    /// Some of the outputs, under a name of their own.
+    pub(super) fn part(self, name: &str, rows: Range<usize>) -> Self {
+        Self { names: ["weight", "bias"].map(|kind| format!("{name}.{kind}")), rows, ..self }
+    }
+
+    pub(super) fn times(self, weight: f64, bias: f64) -> Self {
+        Self { scales: [weight, bias], ..self }
+    }
 }
 
 /// A graph in the making.
@@ -99,20 +131,6 @@ impl<'a> Builder<'a> {
             op_type: kind.to_owned(),
             attribute,
         });
-    }
-
-    /// Splits the last axis into three equal parts.
-    pub(super) fn split3(&mut self, input: &str) -> [String; 3] {
-        let name = format!("{}_Split", self.nodes.len());
-        let outputs = [0, 1, 2].map(|part| format!("{name}_{part}"));
-        self.nodes.push(Node {
-            input: vec![input.to_owned()],
-            output: outputs.to_vec(),
-            name,
-            op_type: "Split".to_owned(),
-            attribute: vec![Attribute::int("axis", -1)],
-        });
-        outputs
     }
 
     /// The element type that is computed in.
@@ -203,21 +221,24 @@ impl<'a> Builder<'a> {
         name
     }
 
-    /// `x · weightᵀ + bias`, as torch's Linear has it: weight `[out, in]`.
-    pub(super) fn linear(
-        &mut self,
-        x: &str,
-        weight: &str,
-        bias: &str,
-        (inside, outside): (usize, usize),
-    ) -> Result<String, ImportError> {
-        self.expect(weight, &[outside, inside])?;
-        let (element, source) = (self.element(), weight.to_owned());
-        let name = self.weight(weight, &[inside, outside], element, move |archive| {
-            Ok(transposed(&archive.values(&source)?, inside))
+    /// `x · weightᵀ + bias`.
+    pub(super) fn linear(&mut self, x: &str, linear: &Linear<'_>) -> Result<String, ImportError> {
+        let (inside, outside) = linear.sides;
+        self.expect(linear.weight, &[outside, inside])?;
+        self.expect(linear.bias, &[outside])?;
+        let (rows, [weight_scale, bias_scale]) = (linear.rows.clone(), linear.scales);
+        let [weight_name, bias_name] = &linear.names;
+        let (element, source) = (self.element(), linear.weight.to_owned());
+        let weight = self.weight(weight_name, &[inside, rows.len()], element, move |archive| {
+            let all = archive.values(&source)?;
+            let used = scaled(&all, rows.start * inside..rows.end * inside, weight_scale);
+            Ok(transposed(&used, inside))
         });
-        let product = self.op("MatMul", &[x, &name], vec![]);
-        let bias = self.tensor(bias, &[outside])?;
+        let product = self.op("MatMul", &[x, &weight], vec![]);
+        let (rows, source) = (linear.rows.clone(), linear.bias.to_owned());
+        let bias = self.weight(bias_name, &[rows.len()], element, move |archive| {
+            Ok(scaled(&archive.values(&source)?, rows, bias_scale))
+        });
         Ok(self.op("Add", &[&product, &bias], vec![]))
     }
 
@@ -237,15 +258,30 @@ impl<'a> Builder<'a> {
         Ok(self.narrow(&normed))
     }
 
+    /// What the weights and biases before an activation are multiplied with, and the weights
+    /// behind it divided by: y · sigmoid(y) is x · sigmoid(1.702 x) times 1.702, and one product
+    /// less. In half precision, 1.0: the weights would be rounded once more.
+    pub(super) fn slope(&self) -> f64 {
+        match (self.activation, self.dtype) {
+            (Activation::QuickGelu, Dtype::Fp32) => SLOPE,
+            _ => 1.0,
+        }
+    }
+
+    /// Of `x`, which is [`Self::slope`] times what the file's weights give.
     pub(super) fn activation(&mut self, x: &str) -> String {
-        match self.activation {
-            Activation::QuickGelu => {
-                let slope = self.constant("quick_gelu_slope", &[], vec![1.702]);
+        match (self.activation, self.dtype) {
+            (Activation::QuickGelu, Dtype::Fp32) => {
+                let gate = self.op("Sigmoid", &[x], vec![]);
+                self.op("Mul", &[x, &gate], vec![])
+            }
+            (Activation::QuickGelu, Dtype::Fp16) => {
+                let slope = self.constant("quick_gelu_slope", &[], vec![SLOPE as f32]);
                 let inner = self.op("Mul", &[x, &slope], vec![]);
                 let gate = self.op("Sigmoid", &[&inner], vec![]);
                 self.op("Mul", &[x, &gate], vec![])
             }
-            Activation::Gelu => {
+            (Activation::Gelu, _) => {
                 let root = self.constant("gelu_root", &[], vec![std::f32::consts::SQRT_2]);
                 let one = self.constant("gelu_one", &[], vec![1.0]);
                 let half = self.constant("gelu_half", &[], vec![0.5]);
@@ -265,6 +301,12 @@ impl<'a> Builder<'a> {
         let length = self.op("ReduceL2", &[&wide], axes);
         self.named_op("Div", &[&wide, &length], vec![], output);
     }
+}
+
+/// Some values times `scale`; none where there are not that many, which the writer reports.
+fn scaled(values: &[f32], places: Range<usize>, scale: f64) -> Vec<f32> {
+    let values = values.get(places).unwrap_or_default();
+    values.iter().map(|value| (f64::from(*value) * scale) as f32).collect()
 }
 
 /// Rows to columns; `columns` values a row.

@@ -5,9 +5,9 @@
 use super::ImportError;
 use super::architecture::Vision;
 use super::archive::Archive;
-use super::builder::Builder;
+use super::builder::{Builder, Linear};
 use super::proto::Attribute;
-use super::transformer::{Sizes, attention, first_token};
+use super::transformer::{Sizes, attention, first_token, flat};
 
 /// torch's BatchNorm2d.
 const EPSILON: f64 = 1e-5;
@@ -42,7 +42,7 @@ pub(super) fn resnet(
             channels = planes * 4;
         }
     }
-    let sizes = Sizes { width: channels, layers: 1, heads };
+    let sizes = Sizes { width: channels, heads };
     attention_pool(builder, &x, sizes, (grid * grid + 1, embed_dim))
 }
 
@@ -150,25 +150,23 @@ fn attention_pool(
 ) -> Result<String, ImportError> {
     const POOL: &str = "visual.attnpool";
     let width = sizes.width;
-    let flat = builder.ints(&[0, width as i64, -1]);
-    let x = builder.op("Reshape", &[x, &flat], vec![]);
+    let rows = builder.ints(&[0, width as i64, -1]);
+    let x = builder.op("Reshape", &[x, &rows], vec![]);
     let x = builder.op("Transpose", &[&x], vec![Attribute::ints("perm", &[0, 2, 1])]);
     let over = vec![Attribute::ints("axes", &[1]), Attribute::int("keepdims", 1)];
     let mean = builder.op("ReduceMean", &[&x], over);
     let x = builder.op("Concat", &[&mean, &x], vec![Attribute::int("axis", 1)]);
     let positions = builder.tensor(&format!("{POOL}.positional_embedding"), &[tokens, width])?;
     let x = builder.op("Add", &[&x, &positions], vec![]);
-    let (start, end, axis) = (builder.ints(&[0]), builder.ints(&[1]), builder.ints(&[1]));
-    let query = builder.op("Slice", &[&x, &start, &end, &axis], vec![]);
-    let mut project = |x: &str, part: &str, out: usize| {
+    let query = first_token(builder, &x);
+    let project = |builder: &mut Builder<'_>, x: &str, part: &str, out: usize, scale: f64| {
         let (weight, bias) = (format!("{POOL}.{part}.weight"), format!("{POOL}.{part}.bias"));
-        builder.linear(x, &weight, &bias, (width, out))
+        builder.linear(x, &Linear::whole(&weight, &bias, (width, out)).times(scale, scale))
     };
-    let q = project(&query, "q_proj", width)?;
-    let k = project(&x, "k_proj", width)?;
-    let v = project(&x, "v_proj", width)?;
+    let q = project(builder, &query, "q_proj", width, sizes.scale())?;
+    let k = project(builder, &x, "k_proj", width, 1.0)?;
+    let v = project(builder, &x, "v_proj", width, 1.0)?;
     let mixed = attention(builder, [&q, &k, &v], sizes, None);
-    let first = first_token(builder, &mixed, width);
-    let (weight, bias) = (format!("{POOL}.c_proj.weight"), format!("{POOL}.c_proj.bias"));
-    builder.linear(&first, &weight, &bias, (width, embed_dim))
+    let mixed = flat(builder, &mixed, width);
+    project(builder, &mixed, "c_proj", embed_dim, 1.0)
 }

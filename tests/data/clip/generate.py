@@ -30,7 +30,7 @@ TEXTS = ["a diagram", "a dog", "a cat", "smoke in the hall", "A Package on the d
 
 # embed_dim, resolution, vision layers, vision width, patch, context, vocabulary, text width, heads, layers
 ARCHITECTURES = {
-    "tiny-vit": (32, 32, 1, 64, 8, 20, 540, 64, 1, 1),
+    "tiny-vit": (32, 32, 2, 64, 8, 20, 540, 64, 1, 1),
     "tiny-resnet": (32, 64, (1, 2, 1, 1), 4, None, 20, 540, 64, 1, 1),
     "RN50": (1024, 224, (3, 4, 6, 3), 64, None, 77, 49408, 512, 8, 12),
     "RN101": (512, 224, (3, 4, 23, 3), 64, None, 77, 49408, 512, 8, 12),
