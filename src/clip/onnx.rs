@@ -7,10 +7,12 @@
 
 mod image;
 mod input;
+mod resident;
 mod signature;
 mod text;
 
 pub use image::OnnxImageEncoder;
+pub use resident::Preprocess;
 pub use text::OnnxTextEncoder;
 
 use std::borrow::Cow;
@@ -109,6 +111,9 @@ impl Runtime {
         match model {
             ModelFile::Path(path) => builder.commit_from_file(path),
             ModelFile::Embedded(bytes) => builder.commit_from_memory(bytes),
+            ModelFile::Made { bytes, folder } => {
+                resident::commit(builder, bytes, folder.as_deref())
+            }
         }
         .map_err(plain)
     }

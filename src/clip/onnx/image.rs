@@ -1,4 +1,4 @@
-//! A bundle's image model: preprocessing into one reused buffer, then one run per batch.
+//! A bundle's image model: its input in reused buffers, then one run per batch.
 //!
 //! On the CPU a batch runs at its own size: padding costs as much there as pictures do, and no
 //! shape has to be prepared. A model with a fixed batch gets its batch filled up.
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ort::session::Session;
 
 use super::input::{Input, input};
+use super::resident::{Preprocess, resident};
 use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, provider, signature};
 use crate::clip::bundle::{Bundle, IMAGE_MODEL, INT8_MODEL};
 use crate::clip::{EncodeError, ImageEncoder};
@@ -22,6 +23,7 @@ pub struct OnnxImageEncoder {
     max_batch: usize,
     /// The batch that the model insists on.
     fixed_batch: Option<usize>,
+    preprocess: Preprocess,
     input: Box<dyn Input>,
     batches: u64,
 }
@@ -38,19 +40,39 @@ impl OnnxImageEncoder {
         device: Device,
         max_batch: usize,
     ) -> Result<Self, OnnxError> {
+        Self::open_with(runtime, bundle, device, max_batch, Preprocess::Host)
+    }
+
+    /// As [`open`](Self::open), with a choice of where pictures are preprocessed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        runtime: &Runtime,
+        bundle: &Bundle,
+        device: Device,
+        max_batch: usize,
+        preprocess: Preprocess,
+    ) -> Result<Self, OnnxError> {
         let provider = provider(device)?;
         let file = if bundle.is_int8() { INT8_MODEL } else { IMAGE_MODEL };
         let fault = |cause| model_error(bundle, file, cause);
-        let session = runtime.session(&bundle.image_model()?).map_err(fault)?;
+        let (model, spec) = (bundle.image_model()?, bundle.preprocess());
+        let resident = resident(preprocess, &model, spec);
+        let loaded = resident.as_ref().map_or(&model, |resident| &resident.model);
+        let session = runtime.session(loaded).map_err(fault)?;
         let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
-        let found = signature::image_ports(&inputs, &outputs, expected(bundle)).map_err(fault)?;
+        let inputs = resident.as_ref().map_or(&inputs[..], |resident| &resident.replaced[..]);
+        let found = signature::image_ports(inputs, &outputs, expected(bundle)).map_err(fault)?;
         Ok(Self {
             session,
             output: found.output,
             provider,
             max_batch: found.fixed_batch.unwrap_or(max_batch.max(1)),
             fixed_batch: found.fixed_batch,
-            input: input(found.input, bundle.preprocess()),
+            preprocess: resident.as_ref().map_or(Preprocess::Host, |_| Preprocess::Device),
+            input: resident
+                .map_or_else(|| input(found.input, spec), |resident| resident.input(spec)),
             batches: 0,
         })
     }
@@ -58,6 +80,12 @@ impl OnnxImageEncoder {
     /// The execution provider that runs the model.
     pub fn provider(&self) -> &'static str {
         self.provider
+    }
+
+    /// Where pictures are preprocessed, which is on the host where the model or its filter
+    /// leaves no choice.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
     }
 
     /// Runs one batch of `size` pictures (at most the largest that is allowed), so that
@@ -68,7 +96,7 @@ impl OnnxImageEncoder {
     /// When the model fails or gives values that are not finite.
     pub fn warm_up(&mut self, size: usize) -> Result<(usize, Duration), EncodeError> {
         let rows = self.rows(size.clamp(1, self.max_batch));
-        self.input.resize(rows);
+        self.fill(rows, &[])?;
         let start = Instant::now();
         self.run(rows, rows)?;
         Ok((rows, start.elapsed()))
@@ -99,13 +127,15 @@ impl OnnxImageEncoder {
     ) -> Result<Vec<Embedding>, EncodeError> {
         let wanted = pictures.len();
         let rows = self.rows(wanted);
-        self.input.resize(rows);
-        for (index, (picture, view)) in pictures.iter().enumerate() {
-            self.input.put(index, picture, *view).map_err(|error| {
-                EncodeError(format!("picture {} of {wanted} in the batch: {error}", index + 1))
-            })?;
-        }
+        self.fill(rows, pictures)?;
         self.run(rows, wanted)
+    }
+
+    fn fill(&mut self, rows: usize, pictures: &[(&Picture, View)]) -> Result<(), EncodeError> {
+        let wanted = pictures.len();
+        self.input.fill(rows, pictures).map_err(|(index, error)| {
+            EncodeError(format!("picture {} of {wanted} in the batch: {error}", index + 1))
+        })
     }
 
     /// Runs `input` with `rows` pictures and gives the embeddings of the first `wanted`.
@@ -113,8 +143,8 @@ impl OnnxImageEncoder {
         self.batches += 1;
         let batch = format!("image batch {} ({wanted} pictures)", self.batches);
         let fault = |error: ort::Error| EncodeError(format!("{batch}: {error}"));
-        let input = self.input.tensor().map_err(fault)?;
-        let outputs = self.session.run([input]).map_err(fault)?;
+        let inputs = self.input.tensors().map_err(fault)?;
+        let outputs = self.session.run(inputs).map_err(fault)?;
         embeddings(&outputs, &self.output, (rows, wanted), &batch)
     }
 }
