@@ -6,9 +6,9 @@
 //! configuration into label matrices, through the [`cache`] of prompt embeddings; [`scoring`]
 //! turns an embedding and a matrix into probabilities; [`advice`] tells which prompts will
 //! disappoint; [`still`] decodes picture files for the command line. [`import`], [`pull`] and
-//! [`quantize`] make bundles.
+//! [`quantize`] make bundles; [`resident`] puts the preprocessing into a model.
 //!
-//! Pure, by choice: preprocess, prompts, scoring, advice. Left to others: threads, batching
+//! Pure, by choice: preprocess, resident, prompts, scoring, advice. Left to others: threads, batching
 //! over cameras, and when to encode (`infer`).
 //!
 //! Source of the method: Radford et al., "Learning Transferable Visual Models From Natural
@@ -26,8 +26,10 @@ pub mod library;
 pub mod onnx;
 pub mod preprocess;
 pub mod prompts;
+mod proto;
 pub mod pull;
 pub mod quantize;
+pub mod resident;
 pub mod scoring;
 pub mod still;
 pub mod store;

@@ -66,6 +66,12 @@ pub enum BundleError {
 pub enum ModelFile {
     Path(PathBuf),
     Embedded(&'static [u8]),
+    /// Made of one of the others, without becoming a file.
+    Made {
+        bytes: Vec<u8>,
+        /// Where weights in files of their own are.
+        folder: Option<PathBuf>,
+    },
 }
 
 /// One bundle whose settings have been checked.

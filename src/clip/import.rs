@@ -10,7 +10,6 @@ mod archive;
 mod bpe;
 mod builder;
 pub mod pickle;
-pub(super) mod proto;
 mod reader;
 mod resnet;
 mod transformer;
@@ -27,9 +26,9 @@ pub use bpe::tokenizer_json;
 pub use builder::{Activation, Dtype};
 
 use super::checksums;
+use super::proto::{FLOAT, Graph, INT32, ValueInfo};
 use archive::Archive;
 use builder::{Builder, Weight};
-use proto::{FLOAT, Graph, INT32, ValueInfo};
 
 /// Mean and standard deviation of the pictures that CLIP was trained on, per colour
 /// (`_transform` in OpenAI's code).

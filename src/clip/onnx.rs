@@ -10,12 +10,14 @@ mod device;
 mod image;
 mod input;
 mod missing;
+mod resident;
 mod signature;
 mod text;
 
 pub use choose::Wanted;
 pub use device::Provider;
 pub use image::OnnxImageEncoder;
+pub use resident::Preprocess;
 pub use text::OnnxTextEncoder;
 
 use std::borrow::Cow;
@@ -130,6 +132,9 @@ impl Runtime {
         match model {
             ModelFile::Path(path) => builder.commit_from_file(path),
             ModelFile::Embedded(bytes) => builder.commit_from_memory(bytes),
+            ModelFile::Made { bytes, folder } => {
+                resident::commit(builder, bytes, folder.as_deref())
+            }
         }
         .map_err(plain)
     }

@@ -9,7 +9,7 @@
 //! Source: openai/CLIP `clip.py::_transform` (torchvision `Resize`, `CenterCrop`, `ToTensor`,
 //! `Normalize` on Pillow images); open_clip `transform.py` for padding.
 
-mod exact;
+pub(super) mod exact;
 pub mod geometry;
 pub mod layered;
 mod resample;
@@ -147,7 +147,11 @@ impl<T: Level> Preprocessor<T> {
         view: View,
         out: &mut [T],
     ) -> Result<(), PreprocessError> {
-        check(picture, out.len(), self.spec.len())?;
+        check(picture)?;
+        let (found, expected) = (out.len(), self.spec.len());
+        if found != expected {
+            return Err(PreprocessError::Output { found, expected });
+        }
         let region = region_of(picture.width, picture.height, view.region);
         let place = Placement::new(
             self.spec.size,
@@ -215,16 +219,17 @@ pub fn preprocess(
     Preprocessor::new(spec.clone()).run(picture, view, out)
 }
 
-fn check(picture: &Picture, found: usize, expected: usize) -> Result<(), PreprocessError> {
+/// Checks that `picture` has pixels, and as many bytes as they take.
+///
+/// # Errors
+/// [`PreprocessError::Empty`] and [`PreprocessError::Pixels`].
+pub(super) fn check(picture: &Picture) -> Result<(), PreprocessError> {
     let &Picture { width, height, .. } = picture;
     if width == 0 || height == 0 {
         return Err(PreprocessError::Empty { width, height });
     }
     if u64::from(width) * u64::from(height) * 3 != picture.rgb.len() as u64 {
         return Err(PreprocessError::Pixels { width, height, found: picture.rgb.len() });
-    }
-    if found != expected {
-        return Err(PreprocessError::Output { found, expected });
     }
     Ok(())
 }

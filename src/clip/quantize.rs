@@ -9,12 +9,13 @@
 
 mod graph;
 mod weights;
-mod wire;
 
 use std::path::Path;
 
-use self::wire::{Cut, field, fields};
-use super::import::proto::MODEL_GRAPH as GRAPH;
+use prost::Message as _;
+
+use super::proto::wire::{Cut, field, fields};
+use super::proto::{MODEL_GRAPH as GRAPH, MODEL_OPERATORS as OPSET_IMPORT, OperatorSet};
 
 /// Why a model stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +53,6 @@ pub struct Quantized {
     pub external: bool,
 }
 
-/// Field of `ModelProto`.
-const OPSET_IMPORT: u32 = 8;
-
 /// Quantises `model`; weights in files of their own are looked for in `folder`.
 ///
 /// # Errors
@@ -64,7 +62,7 @@ pub fn quantize(model: &[u8], folder: &Path) -> Result<Quantized, QuantizeError>
     for part in fields(model) {
         let part = part?;
         if part.number == OPSET_IMPORT {
-            operators = operators.max(graph::core_version(part.bytes)?);
+            operators = operators.max(OperatorSet::decode(part.bytes)?.core());
         }
     }
     if operators < 11 {

@@ -137,6 +137,7 @@ fn wanted(config: &ModelConfig) -> Wanted {
         device: config.device,
         max_batch: config.max_batch,
         gpu_memory: (config.gpu_memory > 0).then_some(config.gpu_memory << 20),
+        preprocess: None,
         // Beside the other things that are made once.
         engines: cache.and_then(|file| Some(file.parent()?.join("tensorrt"))),
     }

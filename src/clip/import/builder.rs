@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::ImportError;
 use super::archive::Archive;
-use super::proto::{Attribute, FLOAT, FLOAT16, Graph, INT64, Node, ValueInfo};
+use crate::clip::proto::{Attribute, FLOAT, FLOAT16, Graph, INT64, Node, ValueInfo};
 
 /// Precision of the weights, and of what is computed with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,7 +44,7 @@ pub(super) enum Values {
 pub(super) struct Weight {
     pub(super) name: String,
     pub(super) dims: Vec<usize>,
-    /// As in [`super::proto`].
+    /// As in [`crate::clip::proto`].
     pub(super) element: i32,
     pub(super) values: Values,
 }

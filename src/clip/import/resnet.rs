@@ -6,8 +6,8 @@ use super::ImportError;
 use super::architecture::Vision;
 use super::archive::Archive;
 use super::builder::{Builder, Linear};
-use super::proto::Attribute;
 use super::transformer::{Sizes, attention, first_token, flat};
+use crate::clip::proto::Attribute;
 
 /// torch's BatchNorm2d.
 const EPSILON: f64 = 1e-5;

@@ -3,7 +3,7 @@
 use super::ImportError;
 use super::architecture::{Text, Vision};
 use super::builder::{Builder, Linear, transposed};
-use super::proto::Attribute;
+use crate::clip::proto::Attribute;
 
 /// Sizes of one Transformer.
 #[derive(Debug, Clone, Copy)]

@@ -15,7 +15,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, k
 use super::ImportError;
 use super::archive::Archive;
 use super::builder::{Values, Weight};
-use super::proto::{
+use crate::clip::proto::{
     EXTERNAL, Entry, FLOAT16, GRAPH_INITIALIZER, Graph, INT64, MODEL_GRAPH, Model, OperatorSet,
     TENSOR_RAW, Tensor,
 };

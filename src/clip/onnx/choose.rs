@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::device::Provider;
 use super::image::{OnnxImageEncoder, Opening};
-use super::{OnnxError, Runtime};
+use super::{OnnxError, Preprocess, Runtime};
 use crate::clip::bundle::Bundle;
 use crate::config::{Device, Precision};
 
@@ -26,12 +26,14 @@ pub struct Wanted {
     pub gpu_memory: Option<usize>,
     /// A folder for what TensorRT builds.
     pub engines: Option<PathBuf>,
+    /// Where pictures are preprocessed; `None` for where it suits the device.
+    pub preprocess: Option<Preprocess>,
 }
 
 impl Wanted {
     /// This device, and what is usual otherwise.
     pub fn on(device: Device, max_batch: usize) -> Self {
-        Self { device, max_batch, gpu_memory: None, engines: None }
+        Self { device, max_batch, gpu_memory: None, engines: None, preprocess: None }
     }
 }
 
@@ -53,6 +55,7 @@ pub(super) fn open(
             max_batch: wanted.max_batch,
             gpu_memory: wanted.gpu_memory,
             engines: wanted.engines.clone(),
+            preprocess: wanted.preprocess.unwrap_or_else(|| provider.preprocesses()),
         };
         OnnxImageEncoder::open_on(runtime, bundle, &opening)
     };

@@ -12,7 +12,7 @@ use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider as _};
 use ort::memory::DeviceType;
 use ort::session::builder::SessionBuilder;
 
-use super::{Runtime, missing};
+use super::{Preprocess, Runtime, missing};
 use crate::config::{Device, Precision};
 
 const OPENVINO_PLUGIN: &str = "libonnxruntime_providers_openvino_plugin.so";
@@ -57,6 +57,14 @@ impl Provider {
     /// Whether it prepares itself for each batch size: then there had better be few.
     pub fn plans_per_shape(self) -> bool {
         matches!(self, Self::Cuda(_) | Self::TensorRt(_))
+    }
+
+    /// Where pictures had better be preprocessed for it. TensorRT builds for the shapes of one input.
+    pub(super) fn preprocesses(self) -> Preprocess {
+        match self {
+            Self::Cuda(_) => Preprocess::Device,
+            Self::Cpu | Self::OpenVino | Self::TensorRt(_) => Preprocess::Host,
+        }
     }
 
     /// Whether it has a memory and an end of its own.

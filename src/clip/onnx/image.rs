@@ -1,4 +1,4 @@
-//! A bundle's image model: preprocessing into one reused buffer, then one run per batch.
+//! A bundle's image model: its input in reused buffers, then one run per batch.
 //!
 //! On the CPU a batch runs at its own size: padding costs as much there as pictures do, and no
 //! shape has to be prepared. On a GPU batches are filled up to a power of two, so that there are few
@@ -12,6 +12,7 @@ use ort::session::Session;
 use super::choose::{self, Wanted};
 use super::device::{Plan, Provider, Trouble};
 use super::input::{Input, input};
+use super::resident::{Preprocess, resident};
 use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, signature};
 use crate::clip::bundle::{Bundle, ModelFile};
 use crate::clip::{EncodeError, ImageEncoder, Took};
@@ -27,6 +28,7 @@ pub struct OnnxImageEncoder {
     max_batch: usize,
     /// The batch that the model insists on.
     fixed_batch: Option<usize>,
+    preprocess: Preprocess,
     input: Box<dyn Input>,
     batches: u64,
     took: Took,
@@ -40,6 +42,7 @@ pub(super) struct Opening {
     pub(super) max_batch: usize,
     pub(super) gpu_memory: Option<usize>,
     pub(super) engines: Option<PathBuf>,
+    pub(super) preprocess: Preprocess,
 }
 
 impl OnnxImageEncoder {
@@ -55,6 +58,21 @@ impl OnnxImageEncoder {
         max_batch: usize,
     ) -> Result<Self, OnnxError> {
         Self::choose(runtime, bundle, &Wanted::on(device, max_batch))
+    }
+
+    /// As [`open`](Self::open), with a choice of where pictures are preprocessed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        runtime: &Runtime,
+        bundle: &Bundle,
+        device: Device,
+        max_batch: usize,
+        preprocess: Preprocess,
+    ) -> Result<Self, OnnxError> {
+        let wanted = Wanted { preprocess: Some(preprocess), ..Wanted::on(device, max_batch) };
+        Self::choose(runtime, bundle, &wanted)
     }
 
     /// Loads the image model of `bundle` on the fastest of what is allowed: see [`choose`].
@@ -73,7 +91,9 @@ impl OnnxImageEncoder {
         let &Opening { provider, precision, max_batch, .. } = opening;
         let bundle = &bundle.clone().at(precision);
         let fault = |cause| model_error(bundle, bundle.image_file(), cause);
-        let model = bundle.image_model()?;
+        let (model, spec) = (bundle.image_model()?, bundle.preprocess());
+        let resident = resident(opening.preprocess, &model, spec);
+        let loaded = resident.as_ref().map_or(&model, |resident| &resident.model);
         let plan = Plan {
             provider,
             precision,
@@ -81,7 +101,7 @@ impl OnnxImageEncoder {
             engines: opening.engines.clone(),
             shapes: shapes(runtime, bundle, &model, opening).map_err(fault)?,
         };
-        let session = runtime.session(&model, &plan).map_err(|trouble| match trouble {
+        let session = runtime.session(loaded, &plan).map_err(|trouble| match trouble {
             Trouble::Device(cause) => {
                 let missing = runtime.missing(provider);
                 OnnxError::Device { device: provider.to_string(), cause, missing }
@@ -89,7 +109,8 @@ impl OnnxImageEncoder {
             Trouble::Model(cause) => fault(cause),
         })?;
         let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
-        let found = signature::image_ports(&inputs, &outputs, expected(bundle)).map_err(fault)?;
+        let inputs = resident.as_ref().map_or(&inputs[..], |resident| &resident.replaced[..]);
+        let found = signature::image_ports(inputs, &outputs, expected(bundle)).map_err(fault)?;
         Ok(Self {
             session,
             output: found.output,
@@ -97,7 +118,9 @@ impl OnnxImageEncoder {
             precision,
             max_batch: found.fixed_batch.unwrap_or(max_batch.max(1)),
             fixed_batch: found.fixed_batch,
-            input: input(found.input, bundle.preprocess()),
+            preprocess: resident.as_ref().map_or(Preprocess::Host, |_| Preprocess::Device),
+            input: resident
+                .map_or_else(|| input(found.input, spec), |resident| resident.input(spec)),
             batches: 0,
             took: Took::default(),
         })
@@ -126,6 +149,12 @@ impl OnnxImageEncoder {
         sizes
     }
 
+    /// Where pictures are preprocessed, which is on the host where the model or its filter
+    /// leaves no choice.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
+    }
+
     /// Runs one batch of `size` pictures (at most the largest that is allowed), so that
     /// what the runtime sets up at first use is there before frames come. Returns how many
     /// pictures were run, and how long it took.
@@ -134,7 +163,7 @@ impl OnnxImageEncoder {
     /// When the model fails or gives values that are not finite.
     pub fn warm_up(&mut self, size: usize) -> Result<(usize, Duration), EncodeError> {
         let rows = self.rows(size.clamp(1, self.max_batch));
-        self.input.resize(rows);
+        self.fill(rows, &[])?;
         let start = Instant::now();
         self.run(rows, rows)?;
         Ok((rows, start.elapsed()))
@@ -171,20 +200,19 @@ impl OnnxImageEncoder {
     ) -> Result<Vec<Embedding>, EncodeError> {
         let (wanted, started) = (pictures.len(), Instant::now());
         let rows = self.rows(wanted);
-        self.input.resize(rows);
-        for (index, (picture, view)) in pictures.iter().enumerate() {
-            self.input.put(index, picture, *view).map_err(|error| {
-                EncodeError::Failed(format!(
-                    "picture {} of {wanted} in the batch: {error}",
-                    index + 1
-                ))
-            })?;
-        }
+        self.fill(rows, pictures)?;
         self.took.preprocess += started.elapsed();
         let started = Instant::now();
         let embeddings = self.run(rows, wanted);
         self.took.model += started.elapsed();
         embeddings
+    }
+
+    fn fill(&mut self, rows: usize, pictures: &[(&Picture, View)]) -> Result<(), EncodeError> {
+        let wanted = pictures.len();
+        self.input.fill(rows, pictures).map_err(|(index, error)| {
+            EncodeError::Failed(format!("picture {} of {wanted} in the batch: {error}", index + 1))
+        })
     }
 
     /// Runs `input` with `rows` pictures and gives the embeddings of the first `wanted`.
@@ -193,8 +221,8 @@ impl OnnxImageEncoder {
         let batch = format!("image batch {} ({wanted} pictures)", self.batches);
         let gpu = self.provider.is_gpu();
         let fault = |error: ort::Error| encode_error(&batch, &error.to_string(), gpu);
-        let input = self.input.tensor().map_err(fault)?;
-        let outputs = self.session.run([input]).map_err(fault)?;
+        let inputs = self.input.tensors().map_err(fault)?;
+        let outputs = self.session.run(inputs).map_err(fault)?;
         embeddings(&outputs, &self.output, (rows, wanted), &batch)
     }
 }

@@ -1,23 +1,30 @@
 //! The image model's input: one reused buffer of the element type that the model takes.
 
 use half::f16;
-use ort::session::SessionInputValue;
+use ort::session::{SessionInputValue, SessionInputs};
 use ort::value::{PrimitiveTensorElementType, TensorRef};
 
 use super::signature::Kind;
 use crate::clip::preprocess::{Level, PreprocessError, PreprocessSpec, Preprocessor};
 use crate::model::{Picture, View};
 
-/// A batch of pictures as the model wants them: shape `[rows, 3, size, size]`.
+/// The tensors of a batch: the one that the model takes, or several by their names.
+pub(super) type Inputs<'a> = SessionInputs<'a, 'a, 1>;
+
+/// A batch of pictures as the model wants them.
 pub(super) trait Input: Send {
-    /// Makes room for `rows` pictures. Those that are not put afterwards are black, or what an
-    /// earlier batch had there.
-    fn resize(&mut self, rows: usize);
+    /// Takes `pictures` (at most `rows`) into a batch of `rows`. Rows without a picture are black,
+    /// or what an earlier batch had there.
+    ///
+    /// # Errors
+    /// For a picture that cannot be preprocessed, with its index.
+    fn fill(
+        &mut self,
+        rows: usize,
+        pictures: &[(&Picture, View)],
+    ) -> Result<(), (usize, PreprocessError)>;
 
-    /// Preprocesses `picture` into row `row`.
-    fn put(&mut self, row: usize, picture: &Picture, view: View) -> Result<(), PreprocessError>;
-
-    fn tensor(&self) -> ort::Result<SessionInputValue<'_>>;
+    fn tensors(&self) -> ort::Result<Inputs<'_>>;
 }
 
 /// The input of a model that takes `kind`.
@@ -29,6 +36,7 @@ pub(super) fn input(kind: Kind, spec: &PreprocessSpec) -> Box<dyn Input> {
     }
 }
 
+/// Finished pictures: shape `[rows, 3, size, size]`.
 struct Batch<T> {
     preprocessor: Preprocessor<T>,
     values: Vec<T>,
@@ -45,18 +53,25 @@ impl<T: Level> Batch<T> {
 }
 
 impl<T: Level + PrimitiveTensorElementType> Input for Batch<T> {
-    fn resize(&mut self, rows: usize) {
-        self.values.resize(rows * self.length(), T::default());
-    }
-
-    fn put(&mut self, row: usize, picture: &Picture, view: View) -> Result<(), PreprocessError> {
+    fn fill(
+        &mut self,
+        rows: usize,
+        pictures: &[(&Picture, View)],
+    ) -> Result<(), (usize, PreprocessError)> {
         let length = self.length();
-        self.preprocessor.run(picture, view, &mut self.values[row * length..][..length])
+        self.values.resize(rows * length, T::default());
+        let places = self.values.chunks_exact_mut(length);
+        for (index, (place, (picture, view))) in places.zip(pictures).enumerate() {
+            self.preprocessor.run(picture, *view, place).map_err(|error| (index, error))?;
+        }
+        Ok(())
     }
 
-    fn tensor(&self) -> ort::Result<SessionInputValue<'_>> {
+    fn tensors(&self) -> ort::Result<Inputs<'_>> {
         let size = self.preprocessor.spec().size as usize;
         let shape = [self.values.len() / self.length(), 3, size, size];
-        Ok(TensorRef::from_array_view((shape, self.values.as_slice()))?.into())
+        let value: SessionInputValue<'_> =
+            TensorRef::from_array_view((shape, self.values.as_slice()))?.into();
+        Ok([value].into())
     }
 }

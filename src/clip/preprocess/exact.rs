@@ -19,7 +19,7 @@ type Weights = Vec<(usize, Vec<i32>)>;
 
 /// Resamples pixels of so many channels, `width` x `height`, to those of `place`. `None` for
 /// filters that it has not.
-pub(super) fn resample<const CHANNELS: usize>(
+pub(in crate::clip) fn resample<const CHANNELS: usize>(
     pixels: &[u8],
     (width, height): (u32, u32),
     place: &Placement,

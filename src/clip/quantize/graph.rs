@@ -7,14 +7,13 @@ use prost::Message as _;
 
 use super::QuantizeError;
 use super::weights::{self, Header};
-use super::wire::{field, fields};
-use crate::clip::import::proto::{
-    Attribute, FLOAT, GRAPH_INITIALIZER as INITIALIZER, Node, OperatorSet, ValueInfo,
+use crate::clip::proto::wire::{field, fields};
+use crate::clip::proto::{
+    Attribute, FLOAT, GRAPH_INITIALIZER as INITIALIZER, GRAPH_INPUT as INPUT, GRAPH_NODE as NODE,
+    Node, ValueInfo,
 };
 
-/// Fields of `GraphProto`.
-const NODE: u32 = 1;
-const INPUT: u32 = 11;
+/// Field of `GraphProto`.
 const OUTPUT: u32 = 12;
 /// Fields of `AttributeProto` that hold graphs, and of `NodeProto` that hold attributes.
 const INNER_GRAPHS: [u32; 2] = [6, 11];
@@ -52,12 +51,6 @@ pub(super) struct Rewritten {
     pub(super) products: usize,
     /// Some weights are still in another file.
     pub(super) external: bool,
-}
-
-/// The version of ONNX's own operators that an `OperatorSetIdProto` asks for, else 0.
-pub(super) fn core_version(message: &[u8]) -> Result<i64, QuantizeError> {
-    let set = OperatorSet::decode(message)?;
-    Ok(if matches!(set.domain.as_str(), "" | "ai.onnx") { set.version } else { 0 })
 }
 
 /// The graph with its products changed.

@@ -2,10 +2,9 @@
 
 use prost::Message as _;
 
-use super::weights::{Content, Header, encoded};
-use super::wire::{field, fields};
+use super::weights::{Content, Header};
 use super::*;
-use crate::clip::import::proto::{FLOAT, Graph, Node, OperatorSet};
+use crate::clip::proto::{FLOAT, Graph, Node, OperatorSet};
 
 fn node(kind: &str, inputs: &[&str], output: &str) -> Node {
     Node {
@@ -19,7 +18,7 @@ fn node(kind: &str, inputs: &[&str], output: &str) -> Node {
 fn weights(name: &str, dims: [usize; 2], value: impl Fn(usize) -> f32) -> Vec<u8> {
     let values = (0..dims[0] * dims[1]).flat_map(|index| value(index).to_le_bytes());
     let dims = dims.map(|dim| dim as i64);
-    encoded(&dims, FLOAT, name.to_owned(), &values.collect::<Vec<u8>>())
+    Header::encoded(&dims, FLOAT, name.to_owned(), &values.collect::<Vec<u8>>())
 }
 
 /// `nodes` over weights "w" of 64 x 64, and a field that nobody knows.

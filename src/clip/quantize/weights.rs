@@ -7,9 +7,8 @@ use std::path::Path;
 use prost::Message as _;
 
 use super::QuantizeError;
-use super::wire::field;
 use crate::clip::checksums::is_below;
-use crate::clip::import::proto::{EXTERNAL, FLOAT, TENSOR_RAW};
+use crate::clip::proto::{EXTERNAL, FLOAT};
 
 /// Element type of signed bytes.
 const INT8: i32 = 3;
@@ -20,7 +19,7 @@ const LARGEST: f32 = 127.0;
 const LEAST: usize = 4096;
 
 /// What is known of a tensor without its values.
-pub(super) use crate::clip::import::proto::Tensor as Header;
+pub(super) use crate::clip::proto::Tensor as Header;
 
 impl Header {
     /// Whether it is a matrix that is worth the extra nodes.
@@ -81,23 +80,15 @@ pub(super) fn quantized(
     let [name, scale, zero] = names(&header.name);
     let vector = vec![header.dims[1]];
     Ok([
-        encoded(&header.dims, INT8, name, &integers.collect::<Vec<u8>>()),
-        encoded(
+        Header::encoded(&header.dims, INT8, name, &integers.collect::<Vec<u8>>()),
+        Header::encoded(
             &vector,
             FLOAT,
             scale,
             &scales.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<u8>>(),
         ),
-        encoded(&vector, INT8, zero, &vec![0; columns]),
+        Header::encoded(&vector, INT8, zero, &vec![0; columns]),
     ])
-}
-
-/// A tensor with its values.
-pub(super) fn encoded(dims: &[i64], data_type: i32, name: String, raw: &[u8]) -> Vec<u8> {
-    let header = Header { dims: dims.to_vec(), data_type, name, ..Header::default() };
-    let mut bytes = header.encode_to_vec();
-    field(&mut bytes, TENSOR_RAW, raw);
-    bytes
 }
 
 fn values(header: &Header, tensor: &[u8], folder: &Path) -> Result<Vec<f32>, String> {

@@ -1,9 +1,15 @@
-//! The messages of the ONNX format that an exported CLIP needs, with their field numbers.
+//! The messages of the ONNX format that an exported CLIP needs, with their field numbers; for
+//! files of others, which may hold more, [`wire`].
 //!
 //! Source: `onnx.proto` of <https://github.com/onnx/onnx>.
 
+pub(in crate::clip) mod wire;
+
+use prost::Message as _;
+
 /// Element types.
 pub(in crate::clip) const FLOAT: i32 = 1;
+pub(in crate::clip) const UINT8: i32 = 2;
 pub(in crate::clip) const INT32: i32 = 6;
 pub(in crate::clip) const INT64: i32 = 7;
 pub(in crate::clip) const FLOAT16: i32 = 10;
@@ -20,6 +26,8 @@ pub(in crate::clip) struct Model {
 
 /// Field of [`Model`] that holds the graph, which is written apart from it.
 pub(in crate::clip) const MODEL_GRAPH: u32 = 7;
+/// Field of [`Model`] that holds the versions of the operators.
+pub(in crate::clip) const MODEL_OPERATORS: u32 = 8;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(in crate::clip) struct OperatorSet {
@@ -27,6 +35,13 @@ pub(in crate::clip) struct OperatorSet {
     pub(in crate::clip) domain: String,
     #[prost(int64, tag = "2")]
     pub(in crate::clip) version: i64,
+}
+
+impl OperatorSet {
+    /// The version, when it is that of ONNX's own operators; else 0.
+    pub(in crate::clip) fn core(&self) -> i64 {
+        if matches!(self.domain.as_str(), "" | "ai.onnx") { self.version } else { 0 }
+    }
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -43,6 +58,9 @@ pub(in crate::clip) struct Graph {
 
 /// Field of [`Graph`] that holds the weights, which are written apart from it.
 pub(in crate::clip) const GRAPH_INITIALIZER: u32 = 5;
+/// Fields of [`Graph`].
+pub(in crate::clip) const GRAPH_NODE: u32 = 1;
+pub(in crate::clip) const GRAPH_INPUT: u32 = 11;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(in crate::clip) struct Node {
@@ -105,6 +123,21 @@ pub(in crate::clip) const TENSOR_RAW: u32 = 9;
 /// `data_location` of values in another file.
 pub(in crate::clip) const EXTERNAL: i32 = 1;
 
+impl Tensor {
+    /// A tensor with its values, which are little-endian.
+    pub(in crate::clip) fn encoded(
+        dims: &[i64],
+        data_type: i32,
+        name: String,
+        raw: &[u8],
+    ) -> Vec<u8> {
+        let header = Self { dims: dims.to_vec(), data_type, name, ..Self::default() };
+        let mut bytes = header.encode_to_vec();
+        wire::field(&mut bytes, TENSOR_RAW, raw);
+        bytes
+    }
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(in crate::clip) struct Entry {
     #[prost(string, tag = "1")]
@@ -162,6 +195,10 @@ impl ValueInfo {
         let batch = DimensionValue::Named("batch".to_owned());
         let values = std::iter::once(batch).chain(fixed);
         let dim = values.map(|value| Dimension { value: Some(value) }).collect();
+        Self::tensor(name, element, dim)
+    }
+
+    pub(in crate::clip) fn tensor(name: &str, element: i32, dim: Vec<Dimension>) -> Self {
         let tensor = TensorType { element, shape: Some(Shape { dim }) };
         Self { name: name.to_owned(), kind: Some(Type { tensor: Some(tensor) }) }
     }

@@ -4,20 +4,20 @@ use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_va
 
 /// A message that ends within a field.
 #[derive(Debug)]
-pub(super) struct Cut;
+pub(in crate::clip) struct Cut;
 
 /// One field of a message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field<'a> {
-    pub(super) number: u32,
+pub(in crate::clip) struct Field<'a> {
+    pub(in crate::clip) number: u32,
     /// With its key.
-    pub(super) raw: &'a [u8],
+    pub(in crate::clip) raw: &'a [u8],
     /// What it holds, when that is bytes, a text or a message; else nothing.
-    pub(super) bytes: &'a [u8],
+    pub(in crate::clip) bytes: &'a [u8],
 }
 
 /// The fields of a message, in order, up to the first that is broken.
-pub(super) fn fields(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, Cut>> {
+pub(in crate::clip) fn fields(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, Cut>> {
     let mut rest = message;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -49,7 +49,7 @@ fn next(message: &[u8]) -> Option<(Field<'_>, &[u8])> {
 }
 
 /// Adds a field that holds bytes, a text or a message.
-pub(super) fn field(to: &mut Vec<u8>, number: u32, bytes: &[u8]) {
+pub(in crate::clip) fn field(to: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     encode_key(number, WireType::LengthDelimited, to);
     encode_varint(bytes.len() as u64, to);
     to.extend_from_slice(bytes);
