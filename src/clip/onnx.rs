@@ -11,6 +11,7 @@ mod image;
 mod input;
 mod missing;
 mod resident;
+mod sessions;
 mod signature;
 mod text;
 
@@ -29,7 +30,7 @@ use half::f16;
 use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionOutputs};
-use ort::value::{DynValue, Outlet, TensorElementType};
+use ort::value::{DynValue, Outlet, TensorElementType, ValueType};
 
 use self::device::{Plan, Trouble};
 use self::signature::{Expected, Kind, Port};
@@ -112,9 +113,11 @@ impl Runtime {
         let plain = |error: ort::Error| Trouble::Model(error.to_string());
         // Builder errors carry the builder, which may not leave this thread.
         let built = |error: ort::Error<SessionBuilder>| Trouble::Model(error.to_string());
-        // OpenVINO reads the graph as it was exported, and does its own work on it.
-        let level = match plan.provider {
-            Provider::OpenVino => GraphOptimizationLevel::Disable,
+        // OpenVINO reads the graph as it was exported, and does its own work on it; but that a batch is
+        // a number is for us to work into the graph.
+        let level = match (plan.provider, &plan.batch) {
+            (Provider::OpenVino, None) => GraphOptimizationLevel::Disable,
+            (Provider::OpenVino, Some(_)) => GraphOptimizationLevel::Level1,
             _ => GraphOptimizationLevel::All,
         };
         let cores = available_parallelism().map_or(1, usize::from);
@@ -128,6 +131,9 @@ impl Runtime {
             // would keep the cores busy then.
             .with_intra_op_spinning(false)
             .map_err(built)?;
+        if let Some((symbol, size)) = &plan.batch {
+            builder = builder.with_dimension_override(symbol, *size as i64).map_err(built)?;
+        }
         builder = self.give(builder, plan).map_err(Trouble::Device)?;
         match model {
             ModelFile::Path(path) => builder.commit_from_file(path),
@@ -162,6 +168,15 @@ fn model_error(bundle: &Bundle, file: &'static str, cause: String) -> OnnxError 
 
 fn expected(bundle: &Bundle) -> Expected {
     Expected { size: bundle.preprocess().size, embed_dim: bundle.embed_dim() }
+}
+
+/// What a model calls the size of its batch; `None` when that is a number.
+fn batch_symbol(session: &Session) -> Option<String> {
+    let symbols = match session.inputs().first()?.dtype() {
+        ValueType::Tensor { dimension_symbols, .. } => dimension_symbols,
+        _ => return None,
+    };
+    symbols.first().filter(|symbol| !symbol.is_empty()).cloned()
 }
 
 fn ports(outlets: &[Outlet]) -> Vec<Port> {

@@ -101,6 +101,8 @@ pub(super) struct Plan {
     pub(super) engines: Option<PathBuf>,
     /// `name:1x3x224x224`, and the same for the largest batch: what TensorRT builds for.
     pub(super) shapes: Option<[String; 2]>,
+    /// What the model calls its batch, and the only size that there is to be.
+    pub(super) batch: Option<(String, usize)>,
 }
 
 impl Plan {
@@ -111,6 +113,7 @@ impl Plan {
             gpu_memory: None,
             engines: None,
             shapes: None,
+            batch: None,
         }
     }
 }
@@ -151,7 +154,8 @@ impl Runtime {
         plan: &Plan,
     ) -> Result<SessionBuilder, String> {
         match plan.provider {
-            Provider::Cpu => Ok(builder),
+            // A plan of its memory for each batch size keeps the room of each.
+            Provider::Cpu => builder.with_memory_pattern(false).map_err(|error| error.to_string()),
             Provider::OpenVino if self.openvino_plugin().is_some() => self.plugged(builder),
             Provider::OpenVino => self.openvino(builder, plan.precision),
             Provider::Cuda(gpu) => self.cuda(builder, gpu, plan),

@@ -7,12 +7,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ort::session::Session;
-
 use super::choose::{self, Wanted};
 use super::device::{Plan, Provider, Trouble};
 use super::input::{Input, input};
 use super::resident::{Preprocess, resident};
+use super::sessions::Sessions;
 use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, signature};
 use crate::clip::bundle::{Bundle, ModelFile};
 use crate::clip::{EncodeError, ImageEncoder, Took};
@@ -21,7 +20,7 @@ use crate::model::{Embedding, Picture, View};
 
 /// Runs a bundle's image model.
 pub struct OnnxImageEncoder {
-    session: Session,
+    sessions: Sessions,
     output: String,
     provider: Provider,
     precision: Precision,
@@ -100,24 +99,27 @@ impl OnnxImageEncoder {
             gpu_memory: opening.gpu_memory,
             engines: opening.engines.clone(),
             shapes: shapes(runtime, bundle, &model, opening).map_err(fault)?,
+            batch: None,
         };
-        let session = runtime.session(loaded, &plan).map_err(|trouble| match trouble {
+        let sessions = Sessions::open(runtime, loaded, &plan).map_err(|trouble| match trouble {
             Trouble::Device(cause) => {
                 let missing = runtime.missing(provider);
                 OnnxError::Device { device: provider.to_string(), cause, missing }
             }
             Trouble::Model(cause) => fault(cause),
         })?;
-        let (inputs, outputs) = (ports(session.inputs()), ports(session.outputs()));
+        let (inputs, outputs) = (ports(sessions.any().inputs()), ports(sessions.any().outputs()));
         let inputs = resident.as_ref().map_or(&inputs[..], |resident| &resident.replaced[..]);
         let found = signature::image_ports(inputs, &outputs, expected(bundle)).map_err(fault)?;
+        // What is fixed by us is none of the model's.
+        let fixed_batch = found.fixed_batch.filter(|_| sessions.sizes().is_empty());
         Ok(Self {
-            session,
+            sessions,
             output: found.output,
             provider,
             precision,
-            max_batch: found.fixed_batch.unwrap_or(max_batch.max(1)),
-            fixed_batch: found.fixed_batch,
+            max_batch: fixed_batch.unwrap_or(max_batch.max(1)),
+            fixed_batch,
             preprocess: resident.as_ref().map_or(Preprocess::Host, |_| Preprocess::Device),
             input: resident
                 .map_or_else(|| input(found.input, spec), |resident| resident.input(spec)),
@@ -140,6 +142,9 @@ impl OnnxImageEncoder {
     /// `cameras` is how many frames there can be at once.
     pub fn batches(&self, cameras: usize) -> Vec<usize> {
         let most = cameras.clamp(1, self.max_batch);
+        if !self.sessions.sizes().is_empty() {
+            return self.sessions.sizes().to_vec();
+        }
         if !self.provider.plans_per_shape() {
             return vec![most];
         }
@@ -162,11 +167,22 @@ impl OnnxImageEncoder {
     /// # Errors
     /// When the model fails or gives values that are not finite.
     pub fn warm_up(&mut self, size: usize) -> Result<(usize, Duration), EncodeError> {
-        let rows = self.rows(size.clamp(1, self.max_batch));
-        self.fill(rows, &[])?;
-        let start = Instant::now();
-        self.run(rows, rows)?;
-        Ok((rows, start.elapsed()))
+        let size = size.clamp(1, self.max_batch);
+        let (mut done, mut took) = (0, Duration::ZERO);
+        while done < size {
+            let rows = self.rows(self.step(size - done));
+            self.fill(rows, &[])?;
+            let start = Instant::now();
+            self.run(rows, rows)?;
+            took += start.elapsed();
+            done += rows;
+        }
+        Ok((done, took))
+    }
+
+    /// How many of `left` pictures go into the next run.
+    fn step(&self, left: usize) -> usize {
+        self.sessions.step(left.min(self.max_batch))
     }
 
     /// Pictures a second, in batches of `batch`, over `time`: the model alone. The first batch is not
@@ -222,7 +238,7 @@ impl OnnxImageEncoder {
         let gpu = self.provider.is_gpu();
         let fault = |error: ort::Error| encode_error(&batch, &error.to_string(), gpu);
         let inputs = self.input.tensors().map_err(fault)?;
-        let outputs = self.session.run(inputs).map_err(fault)?;
+        let outputs = self.sessions.run(rows, inputs).map_err(fault)?;
         embeddings(&outputs, &self.output, (rows, wanted), &batch)
     }
 }
@@ -231,8 +247,11 @@ impl ImageEncoder for OnnxImageEncoder {
     fn encode(&mut self, pictures: &[(&Picture, View)]) -> Result<Vec<Embedding>, EncodeError> {
         self.took = Took::default();
         let mut embeddings = Vec::with_capacity(pictures.len());
-        for batch in pictures.chunks(self.max_batch()) {
+        let mut left = pictures;
+        while !left.is_empty() {
+            let (batch, later) = left.split_at(self.step(left.len()));
             embeddings.extend(self.encode_batch(batch)?);
+            left = later;
         }
         Ok(embeddings)
     }

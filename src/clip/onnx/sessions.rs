@@ -1,0 +1,77 @@
+//! The sessions of an image model: one that takes any batch, or one for each of a few sizes.
+//!
+//! OpenVINO takes a graph whole or not at all. Exporters leave arithmetic on shapes in their graphs
+//! that it does not know, and that goes away when the batch is a number: then there is a session for
+//! batches of [`MANY`] and one for single pictures. Both hold the weights, so it is the second choice.
+
+use ort::session::{Session, SessionOutputs};
+
+use super::device::{Plan, Provider, Trouble};
+use super::input::Inputs;
+use super::{Runtime, batch_symbol};
+use crate::clip::bundle::ModelFile;
+
+/// From here on batches gain little, and what does not divide by it goes one by one.
+const MANY: usize = 4;
+
+/// See the module.
+pub(super) struct Sessions {
+    session: Session,
+    /// The one for single pictures, where `session` is for batches of [`MANY`].
+    single: Option<Session>,
+}
+
+impl Sessions {
+    /// Loads `model`.
+    pub(super) fn open(runtime: &Runtime, model: &ModelFile, plan: &Plan) -> Result<Self, Trouble> {
+        match (runtime.session(model, plan), plan.provider) {
+            (Ok(session), _) => Ok(Self { session, single: None }),
+            (Err(Trouble::Model(cause)), Provider::OpenVino) => {
+                tracing::debug!(cause, "not for any batch; loading the model for a few");
+                Self::of_sizes(runtime, model, plan).map_err(|second| match second {
+                    // The first says what is wrong with the model as it is.
+                    Trouble::Model(_) => Trouble::Model(cause),
+                    device @ Trouble::Device(_) => device,
+                })
+            }
+            (Err(trouble), _) => Err(trouble),
+        }
+    }
+
+    fn of_sizes(runtime: &Runtime, model: &ModelFile, plan: &Plan) -> Result<Self, Trouble> {
+        let symbol = batch_symbol(&runtime.session(model, &Plan::cpu())?)
+            .ok_or_else(|| Trouble::Model("its batch has no name".to_owned()))?;
+        let open = |size| {
+            let batch = Some((symbol.clone(), size));
+            runtime.session(model, &Plan { batch, ..plan.clone() })
+        };
+        Ok(Self { session: open(MANY)?, single: Some(open(1)?) })
+    }
+
+    /// One of them, for what all have in common.
+    pub(super) fn any(&self) -> &Session {
+        &self.session
+    }
+
+    /// The batches that there are sessions for, the largest first; none when any will do.
+    pub(super) fn sizes(&self) -> &'static [usize] {
+        if self.single.is_some() { &[MANY, 1] } else { &[] }
+    }
+
+    /// How many of `wanted` pictures go into the next run.
+    pub(super) fn step(&self, wanted: usize) -> usize {
+        self.sizes().iter().copied().find(|size| *size <= wanted).unwrap_or(wanted)
+    }
+
+    /// Runs a batch of `rows`, which is one of [`sizes`](Self::sizes) if there are any.
+    pub(super) fn run(
+        &mut self,
+        rows: usize,
+        inputs: Inputs<'_>,
+    ) -> ort::Result<SessionOutputs<'_>> {
+        match &mut self.single {
+            Some(single) if rows == 1 => single.run(inputs),
+            _ => self.session.run(inputs),
+        }
+    }
+}
