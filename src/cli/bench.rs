@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use super::Outcome;
 use super::model_args::ModelArgs;
 use crate::capture::gstreamer::Pace;
 use crate::clip::ImageEncoder as _;
+use crate::clip::onnx::OnnxImageEncoder;
 use crate::clip::preprocess::Preprocessor;
 use crate::clip::scoring::{cosines, scores};
 use crate::config::{self, Camera, CameraSource, ModelConfig, Network};
@@ -122,33 +123,38 @@ enum Line<'a> {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let config = ModelConfig { max_batch: 1, ..args.model.config() };
-    let model = Model::load(&config)?;
-    let size = model.bundle().preprocess().size;
-    let encoder = model.image_encoder()?;
-    let (provider, precision) = (encoder.provider().to_string(), encoder.precision().to_string());
-    drop(encoder);
-    let bundle = model.bundle().name();
-    print(args, &Line::Model { bundle, precision, provider, size, labels: args.labels })?;
-    if !args.only_cameras {
-        for batch in &args.batch {
-            print(args, &batch_speed(args, usize::from(*batch))?)?;
+    match &args.video {
+        Some(video) if args.only_cameras => print(args, &cameras(args, video, true)?)?,
+        video => {
+            parts(args)?;
+            if let Some(video) = video {
+                print(args, &cameras(args, video, false)?)?;
+            }
         }
-        for (width, height) in SIZES {
-            let milliseconds = preprocessing(args, &model, (width, height))?;
-            print(args, &Line::Preprocess { width, height, milliseconds })?;
-        }
-    }
-    if !args.only_cameras {
-        print(args, &scoring(args, &model)?)?;
-    }
-    if let Some(video) = &args.video {
-        let frames_per_second = cameras(args, video)?;
-        print(args, &Line::Cameras { cameras: args.cameras, frames_per_second })?;
     }
     let [now_mib, most_mib] = memory().context("/proc/self/status cannot be read")?;
     print(args, &Line::Memory { now_mib, most_mib })?;
     Ok(Outcome::Done)
+}
+
+/// Everything but whole cameras.
+fn parts(args: &Args) -> anyhow::Result<()> {
+    let model = load(args, 1)?;
+    print_model(args, &model, &model.image_encoder()?)?;
+    for batch in &args.batch {
+        print(args, &batch_speed(args, usize::from(*batch))?)?;
+    }
+    for (width, height) in SIZES {
+        let milliseconds = preprocessing(args, &model, (width, height))?;
+        print(args, &Line::Preprocess { width, height, milliseconds })?;
+    }
+    print(args, &scoring(args, &model)?)
+}
+
+fn print_model(args: &Args, model: &Model, encoder: &OnnxImageEncoder) -> anyhow::Result<()> {
+    let (provider, precision) = (encoder.provider().to_string(), encoder.precision().to_string());
+    let (bundle, size) = (model.bundle().name(), model.bundle().preprocess().size);
+    print(args, &Line::Model { bundle, precision, provider, size, labels: args.labels })
 }
 
 /// Opens the model for batches of `batch`.
@@ -202,14 +208,18 @@ fn scoring(args: &Args, model: &Model) -> anyhow::Result<Line<'static>> {
     Ok(Line::Scores { labels: args.labels, pictures: PICTURES, milliseconds })
 }
 
-fn cameras(args: &Args, video: &std::path::Path) -> anyhow::Result<f64> {
-    let source = config::parse_source(&video.display().to_string(), std::path::Path::new(""))
-        .map_err(super::Usage)?;
+/// The model is loaded once here, so that the memory is that of a node.
+fn cameras(args: &Args, video: &Path, introduce: bool) -> anyhow::Result<Line<'static>> {
+    let source =
+        config::parse_source(&video.display().to_string(), Path::new("")).map_err(super::Usage)?;
     let ids = camera_ids(usize::from(args.cameras))?;
     let camera = |id: &CameraId| camera(id.clone(), source.clone());
     let cameras: Vec<Camera> = ids.iter().map(camera).collect();
     let model = load(args, ids.len())?;
     let mut encoder = Box::new(model.image_encoder()?);
+    if introduce {
+        print_model(args, &model, &encoder)?;
+    }
     let dim = encoder.encode(&[(&picture(FRAME), View::default())])?[0].0.len();
     let set = watches(ids.len(), args.labels as usize, dim)?;
     let (mut seen, mut started, mut rate) = (BTreeSet::new(), None::<Instant>, None);
@@ -240,7 +250,8 @@ fn cameras(args: &Args, video: &std::path::Path) -> anyhow::Result<f64> {
         }
         Ok(Flow::Continue)
     })?;
-    rate.context("the cameras ended too early")
+    let frames_per_second = rate.context("the cameras ended too early")?;
+    Ok(Line::Cameras { cameras: args.cameras, frames_per_second })
 }
 
 fn camera(id: CameraId, source: CameraSource) -> Camera {
