@@ -14,12 +14,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use seewhen::clip::bundle::Bundle;
+use seewhen::clip::bundle::{Bundle, FP16_MODEL, IMAGE_MODEL};
 use seewhen::clip::import::{Activation, Dtype, ImportError, Options, import};
 use seewhen::clip::onnx::{OnnxImageEncoder, OnnxTextEncoder, Runtime};
 use seewhen::clip::scoring::{cosine, score};
 use seewhen::clip::{ImageEncoder as _, TextEncoder as _, checksums, prompts, still};
-use seewhen::config::Device;
+use seewhen::config::{Device, Precision};
 use seewhen::model::{Embedding, View};
 use seewhen::watch::ScoreKind;
 use serde::Deserialize;
@@ -169,4 +169,28 @@ fn openais_example_prints_openais_numbers() {
     for (found, wanted) in found.iter().zip([0.992_793_7, 0.004_210_68, 0.002_995_72]) {
         assert!((found.probability - wanted).abs() < 1e-3, "{}, not {wanted}", found.probability);
     }
+}
+
+#[test]
+fn fp16_beside_the_original() {
+    let options = Options { fp16_beside: true, ..Options::default() };
+    let (_folder, bundle) = imported("tiny-vit", options);
+    let folder = bundle.folder().unwrap().to_owned();
+    let sums = fs::read_to_string(folder.join(checksums::FILE)).unwrap();
+    assert!(sums.contains(FP16_MODEL), "{sums}");
+    assert!(bundle.has(Precision::Fp16));
+    let size = |file: &str| fs::metadata(folder.join(file)).unwrap().len();
+    assert!(size(FP16_MODEL) * 3 < size(IMAGE_MODEL) * 2);
+
+    let picture = still::read(&data("tiny-vit.png")).unwrap().into_rgb();
+    let embedding = |bundle: &Bundle| {
+        let runtime = Runtime::load().unwrap();
+        let mut encoder = OnnxImageEncoder::open(&runtime, bundle, Device::Cpu, 1).unwrap();
+        encoder.encode(&[(&picture, View::default())]).unwrap().remove(0)
+    };
+    let original = embedding(&bundle);
+    // Only GPUs are given it; here it stands in for the original.
+    fs::rename(folder.join(FP16_MODEL), folder.join(IMAGE_MODEL)).unwrap();
+    let half = embedding(&Bundle::open(folder.to_str().unwrap(), None).unwrap());
+    assert!(original != half && cosine(&original, &half) > 0.9999);
 }

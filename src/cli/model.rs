@@ -66,22 +66,26 @@ impl Folder {
 /// How a model file becomes a bundle.
 #[derive(Debug, clap::Args)]
 pub struct Conversion {
-    /// Precision of the bundle: fp32, or fp16 (half the size; for GPUs)
+    /// Precision of the bundle: fp32, fp16 (half the size; for GPUs), or both (the image model in
+    /// fp16 beside the other, for whichever the device likes)
     #[arg(long, value_name = "DTYPE", default_value = "fp32", value_parser = dtype)]
-    dtype: Dtype,
+    dtype: (Dtype, bool),
 }
 
 impl Conversion {
     fn options(&self, activation: Activation) -> Options {
-        Options { dtype: self.dtype, activation, ..Options::default() }
+        let (dtype, fp16_beside) = self.dtype;
+        Options { dtype, fp16_beside, activation, ..Options::default() }
     }
 }
 
-fn dtype(text: &str) -> Result<Dtype, String> {
+/// What is written, and whether the image model is written in fp16 too.
+fn dtype(text: &str) -> Result<(Dtype, bool), String> {
     match text {
-        "fp32" => Ok(Dtype::Fp32),
-        "fp16" => Ok(Dtype::Fp16),
-        _ => Err("allowed are fp32 and fp16".to_owned()),
+        "fp32" => Ok((Dtype::Fp32, false)),
+        "fp16" => Ok((Dtype::Fp16, false)),
+        "both" => Ok((Dtype::Fp32, true)),
+        _ => Err("allowed are fp32, fp16 and both".to_owned()),
     }
 }
 

@@ -16,7 +16,7 @@ pub struct ModelArgs {
     /// What runs the model: auto, cpu, openvino, cuda:N or tensorrt:N [default: auto]
     #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
     device: Option<Device>,
-    /// Which of the bundle's image models: auto, original or int8 [default: auto]
+    /// Which of the bundle's image models: auto, original, int8, fp16 or bf16 [default: auto]
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision)]
     precision: Option<Precision>,
     /// Where bundles are looked for [default: /var/lib/seewhen/models and the user's data folder]

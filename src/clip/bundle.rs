@@ -208,8 +208,7 @@ impl Bundle {
                 "`seewhen model quantize` makes it; or set precision = \"original\""
             }
             (Precision::Fp16, Some(_)) => {
-                "`seewhen model import --dtype fp16` makes such a bundle; or set precision = \
-                 \"original\""
+                "`seewhen model import --dtype both` makes it; or set precision = \"original\""
             }
             (Precision::Int8 | Precision::Fp16, None) => {
                 "the built-in bundle has no such model: set precision = \"original\""

@@ -25,6 +25,7 @@ pub use architecture::{Architecture, Text, Vision};
 pub use bpe::tokenizer_json;
 pub use builder::{Activation, Dtype};
 
+use super::bundle::{FP16_MODEL, IMAGE_MODEL};
 use super::checksums;
 use super::proto::{FLOAT, Graph, INT32, ValueInfo};
 use archive::Archive;
@@ -58,6 +59,8 @@ pub enum ImportError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     pub dtype: Dtype,
+    /// Whether the image model is to be there in 16-bit floats as well.
+    pub fp16_beside: bool,
     pub activation: Activation,
     /// Bytes of weights that may stay in a model file.
     pub most_inline: u64,
@@ -67,6 +70,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             dtype: Dtype::default(),
+            fp16_beside: false,
             activation: Activation::default(),
             most_inline: writer::MOST_INLINE,
         }
@@ -133,8 +137,12 @@ fn bundle(
     let visual = image_graph(archive, found, options)?;
     let textual = text_graph(archive, found, options)?;
     let most = options.most_inline;
-    writer::write(&folder.join("visual/model.onnx"), visual, archive, most)?;
+    writer::write(&folder.join(IMAGE_MODEL), visual, archive, most)?;
     writer::write(&folder.join("textual/model.onnx"), textual, archive, most)?;
+    if options.fp16_beside {
+        let half = image_graph(archive, found, Options { dtype: Dtype::Fp16, ..options })?;
+        writer::write(&folder.join(FP16_MODEL), half, archive, most)?;
+    }
     let files = [
         ("config.json", config(found, scale, options)),
         ("visual/preprocess_cfg.json", preprocess(found.size)),
