@@ -172,11 +172,10 @@ fn expected(bundle: &Bundle) -> Expected {
 
 /// What a model calls the size of its batch; `None` when that is a number.
 fn batch_symbol(session: &Session) -> Option<String> {
-    let symbols = match session.inputs().first()?.dtype() {
-        ValueType::Tensor { dimension_symbols, .. } => dimension_symbols,
-        _ => return None,
+    let ValueType::Tensor { dimension_symbols, .. } = session.inputs().first()?.dtype() else {
+        return None;
     };
-    symbols.first().filter(|symbol| !symbol.is_empty()).cloned()
+    dimension_symbols.first().filter(|symbol| !symbol.is_empty()).cloned()
 }
 
 fn ports(outlets: &[Outlet]) -> Vec<Port> {
