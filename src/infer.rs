@@ -13,14 +13,13 @@ mod gate;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ndarray::ArrayView1;
 use tokio::sync::{mpsc, watch};
 
 use self::engine::{Engine, Health};
 use self::gate::Memory;
 use crate::clip::EncodeError;
 use crate::clip::preprocess::geometry;
-use crate::clip::scoring::{cosines, scores};
+use crate::clip::scoring::{cosines, probabilities};
 use crate::clock::Clock;
 use crate::mailbox::{Batch, Receiver};
 use crate::model::{Embedding, Frame, ModelState, Picture, Probability, Region, View, WatchScore};
@@ -240,9 +239,9 @@ fn score_frames(rules: &WatchSet, looks: &[(&Frame, Arc<Look>)]) -> Vec<Vec<Watc
         }
         let embeddings: Vec<_> = frames.iter().flat_map(|(_, look)| &look.embeddings).collect();
         let cosines = cosines(&embeddings, watch.matrix.view());
-        let mut columns = cosines.columns().into_iter();
+        let mut cosines = cosines.into_iter();
         for (index, look) in frames {
-            let tiles = columns.by_ref().take(look.embeddings.len());
+            let tiles = cosines.by_ref().take(look.embeddings.len());
             scores[index].push(score_watch(rules, watch, look, tiles));
         }
     }
@@ -250,19 +249,19 @@ fn score_frames(rules: &WatchSet, looks: &[(&Frame, Arc<Look>)]) -> Vec<Vec<Watc
 }
 
 /// What one watch says of one frame, by the cosines of its tiles. Each label has its best.
-fn score_watch<'a>(
+fn score_watch(
     rules: &WatchSet,
     watch: &Watch,
     look: &Look,
-    cosines: impl Iterator<Item = ArrayView1<'a, f32>>,
+    cosines: impl Iterator<Item = Vec<f32>>,
 ) -> WatchScore {
     let (scale, bias) = (rules.logit_scale, rules.logit_bias);
     let mut best: Vec<(Probability, usize)> = vec![(0.0, 0); watch.labels.len()];
     for (tile, cosines) in cosines.enumerate() {
-        let scores = scores(cosines, watch.score, scale, bias);
-        for (best, score) in best.iter_mut().zip(scores) {
-            if score.probability > best.0 {
-                *best = (score.probability, tile);
+        let probabilities = probabilities(&cosines, watch.score, scale, bias);
+        for (best, probability) in best.iter_mut().zip(probabilities) {
+            if probability > best.0 {
+                *best = (probability, tile);
             }
         }
     }

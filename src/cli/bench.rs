@@ -21,7 +21,7 @@ use crate::capture::gstreamer::Pace;
 use crate::clip::ImageEncoder as _;
 use crate::clip::onnx::OnnxImageEncoder;
 use crate::clip::preprocess::Preprocessor;
-use crate::clip::scoring::{cosines, scores};
+use crate::clip::scoring::{cosines, probabilities};
 use crate::config::{self, Camera, CameraSource, ModelConfig, Network};
 use crate::daemon::live::{self, Flow, Live};
 use crate::daemon::model::Model;
@@ -199,8 +199,9 @@ fn scoring(args: &Args, model: &Model) -> anyhow::Result<Line<'static>> {
     let pictures: Vec<&Embedding> = pictures.iter().collect();
     let (started, mut runs) = (Instant::now(), 0_u32);
     while started.elapsed() < args.seconds / 2 {
-        for column in cosines(&pictures, matrix).columns() {
-            std::hint::black_box(scores(column, ScoreKind::Softmax, set.logit_scale, 0.0));
+        for cosines in cosines(&pictures, matrix) {
+            let scores = probabilities(&cosines, ScoreKind::Softmax, set.logit_scale, 0.0);
+            std::hint::black_box(scores);
         }
         runs += 1;
     }
