@@ -90,11 +90,16 @@ pub fn cosine(a: &Embedding, b: &Embedding) -> f32 {
     sum.clamp(-1.0, 1.0) as f32
 }
 
+/// Powers below this one's, 4e-31, are taken for zero: processors are slow with numbers so small that 32
+/// bits can hardly hold them.
+const NOTHING: f32 = -70.0;
+
 /// `exp(x - max) / sum`: the subtraction changes nothing and keeps `exp` from overflowing. Powers
 /// of 32 bits are exact enough and twice as fast, when there are thousands of labels; their sum is not.
 fn softmax(logits: impl Iterator<Item = f64> + Clone) -> Vec<Probability> {
     let top = logits.clone().fold(f64::NEG_INFINITY, f64::max);
-    let mut powers: Vec<f32> = logits.map(|logit| ((logit - top) as f32).exp()).collect();
+    let power = |below: f32| if below < NOTHING { 0.0 } else { below.exp() };
+    let mut powers: Vec<f32> = logits.map(|logit| power((logit - top) as f32)).collect();
     let sum: f64 = powers.iter().copied().map(f64::from).sum();
     let share = (1.0 / sum) as f32;
     for power in &mut powers {
