@@ -124,21 +124,21 @@ enum Line<'a> {
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.video {
-        Some(video) if args.only_cameras => print(args, &cameras(args, video, true)?)?,
-        video => {
+        Some(video) if args.only_cameras => cameras(args, video)?,
+        Some(video) => {
             parts(args)?;
-            if let Some(video) = video {
-                print(args, &cameras(args, video, false)?)?;
-            }
+            cameras(args, video)?;
+        }
+        None => {
+            let _loaded = parts(args)?;
+            print(args, &memory()?)?;
         }
     }
-    let [now_mib, most_mib] = memory().context("/proc/self/status cannot be read")?;
-    print(args, &Line::Memory { now_mib, most_mib })?;
     Ok(Outcome::Done)
 }
 
-/// Everything but whole cameras.
-fn parts(args: &Args) -> anyhow::Result<()> {
+/// Everything but whole cameras. Gives the encoder, for its memory to be counted.
+fn parts(args: &Args) -> anyhow::Result<OnnxImageEncoder> {
     let model = load(args, 1)?;
     print_model(args, &model, &model.image_encoder()?)?;
     for batch in &args.batch {
@@ -148,7 +148,9 @@ fn parts(args: &Args) -> anyhow::Result<()> {
         let milliseconds = preprocessing(args, &model, (width, height))?;
         print(args, &Line::Preprocess { width, height, milliseconds })?;
     }
-    print(args, &scoring(args, &model)?)
+    let mut encoder = model.image_encoder()?;
+    print(args, &scoring(args, &mut encoder)?)?;
+    Ok(encoder)
 }
 
 fn print_model(args: &Args, model: &Model, encoder: &OnnxImageEncoder) -> anyhow::Result<()> {
@@ -188,9 +190,9 @@ fn preprocessing(args: &Args, model: &Model, size: (u32, u32)) -> anyhow::Result
     Ok(started.elapsed().as_secs_f64() * 1000.0 / f64::from(runs))
 }
 
-fn scoring(args: &Args, model: &Model) -> anyhow::Result<Line<'static>> {
+fn scoring(args: &Args, encoder: &mut OnnxImageEncoder) -> anyhow::Result<Line<'static>> {
     const PICTURES: usize = 16;
-    let dim = model.image_encoder()?.encode(&[(&picture(FRAME), View::default())])?[0].0.len();
+    let dim = encoder.encode(&[(&picture(FRAME), View::default())])?[0].0.len();
     let set = watches(1, args.labels as usize, dim)?;
     let matrix = set.watches[0].matrix.view();
     // Any unit vectors will do: labels are some.
@@ -209,8 +211,9 @@ fn scoring(args: &Args, model: &Model) -> anyhow::Result<Line<'static>> {
     Ok(Line::Scores { labels: args.labels, pictures: PICTURES, milliseconds })
 }
 
-/// The model is loaded once here, so that the memory is that of a node.
-fn cameras(args: &Args, video: &Path, introduce: bool) -> anyhow::Result<Line<'static>> {
+/// The model is loaded once here, and memory is read while all of it is at work, so that it is that
+/// of a node.
+fn cameras(args: &Args, video: &Path) -> anyhow::Result<()> {
     let source =
         config::parse_source(&video.display().to_string(), Path::new("")).map_err(super::Usage)?;
     let ids = camera_ids(usize::from(args.cameras))?;
@@ -218,7 +221,8 @@ fn cameras(args: &Args, video: &Path, introduce: bool) -> anyhow::Result<Line<'s
     let cameras: Vec<Camera> = ids.iter().map(camera).collect();
     let model = load(args, ids.len())?;
     let mut encoder = Box::new(model.image_encoder()?);
-    if introduce {
+    // Else it has been introduced before.
+    if args.only_cameras {
         print_model(args, &model, &encoder)?;
     }
     let dim = encoder.encode(&[(&picture(FRAME), View::default())])?[0].0.len();
@@ -242,7 +246,7 @@ fn cameras(args: &Args, video: &Path, introduce: bool) -> anyhow::Result<Line<'s
             Notice::Probabilities { .. } => {
                 let took = started.get_or_insert_with(Instant::now).elapsed();
                 if took >= args.seconds {
-                    rate = Some(f64::from(frames) / took.as_secs_f64());
+                    rate = Some((f64::from(frames) / took.as_secs_f64(), memory()?));
                     return Ok(Flow::Stop);
                 }
                 frames += 1;
@@ -251,8 +255,9 @@ fn cameras(args: &Args, video: &Path, introduce: bool) -> anyhow::Result<Line<'s
         }
         Ok(Flow::Continue)
     })?;
-    let frames_per_second = rate.context("the cameras ended too early")?;
-    Ok(Line::Cameras { cameras: args.cameras, frames_per_second })
+    let (frames_per_second, memory) = rate.context("the cameras ended too early")?;
+    print(args, &Line::Cameras { cameras: args.cameras, frames_per_second })?;
+    print(args, &memory)
 }
 
 fn camera(id: CameraId, source: CameraSource) -> Camera {
@@ -312,13 +317,17 @@ fn picture((width, height): (u32, u32)) -> Picture {
 }
 
 /// The process's memory, now and at most, MiB.
-fn memory() -> Option<[u64; 2]> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+fn memory() -> anyhow::Result<Line<'static>> {
+    const STATUS: &str = "/proc/self/status";
+    let status = std::fs::read_to_string(STATUS).context(STATUS)?;
     let value = |name: &str| {
         let line = status.lines().find(|line| line.starts_with(name))?;
         line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes / 1024)
     };
-    Some([value("VmRSS:")?, value("VmHWM:")?])
+    match (value("VmRSS:"), value("VmHWM:")) {
+        (Some(now_mib), Some(most_mib)) => Ok(Line::Memory { now_mib, most_mib }),
+        _ => bail!("{STATUS} has no memory"),
+    }
 }
 
 fn print(args: &Args, line: &Line<'_>) -> anyhow::Result<()> {

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use super::preprocess::PreprocessSpec;
 use super::prompts::ModelInfo;
+use super::proto::ValueInfo;
+use super::proto::inputs::{batch_name, inputs};
 use crate::config::Precision;
 use fields::Fields;
 use place::{Place, find};
@@ -72,6 +74,43 @@ pub enum ModelFile {
         /// Where weights in files of their own are.
         folder: Option<PathBuf>,
     },
+}
+
+impl ModelFile {
+    /// The whole file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
+        match self {
+            Self::Path(path) => std::fs::read(path).map(Cow::Owned),
+            Self::Embedded(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::Made { bytes, .. } => Ok(Cow::Borrowed(bytes)),
+        }
+    }
+
+    /// What its batch is called.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not ONNX or has a batch without a name.
+    pub fn batch_name(&self) -> Result<String, String> {
+        let first = self.first_input()?;
+        batch_name(&first).map(str::to_owned).ok_or_else(|| "its batch has no name".to_owned())
+    }
+
+    /// What its first input is called.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not ONNX or takes nothing.
+    pub fn input_name(&self) -> Result<String, String> {
+        Ok(self.first_input()?.name)
+    }
+
+    fn first_input(&self) -> Result<ValueInfo, String> {
+        let bytes = self.bytes().map_err(|error| error.to_string())?;
+        let inputs = inputs(&bytes).map_err(|error| error.to_string())?;
+        inputs.into_iter().next().ok_or_else(|| "it has no input".to_owned())
+    }
 }
 
 /// One bundle whose settings have been checked.

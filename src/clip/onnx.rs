@@ -30,7 +30,7 @@ use half::f16;
 use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionOutputs};
-use ort::value::{DynValue, Outlet, TensorElementType, ValueType};
+use ort::value::{DynValue, Outlet, TensorElementType};
 
 use self::device::{Plan, Trouble};
 use self::signature::{Expected, Kind, Port};
@@ -131,8 +131,8 @@ impl Runtime {
             // would keep the cores busy then.
             .with_intra_op_spinning(false)
             .map_err(built)?;
-        if let Some((symbol, size)) = &plan.batch {
-            builder = builder.with_dimension_override(symbol, *size as i64).map_err(built)?;
+        if let Some((name, size)) = &plan.batch {
+            builder = builder.with_dimension_override(name, *size as i64).map_err(built)?;
         }
         builder = self.give(builder, plan).map_err(Trouble::Device)?;
         match model {
@@ -168,14 +168,6 @@ fn model_error(bundle: &Bundle, file: &'static str, cause: String) -> OnnxError 
 
 fn expected(bundle: &Bundle) -> Expected {
     Expected { size: bundle.preprocess().size, embed_dim: bundle.embed_dim() }
-}
-
-/// What a model calls the size of its batch; `None` when that is a number.
-fn batch_symbol(session: &Session) -> Option<String> {
-    let ValueType::Tensor { dimension_symbols, .. } = session.inputs().first()?.dtype() else {
-        return None;
-    };
-    dimension_symbols.first().filter(|symbol| !symbol.is_empty()).cloned()
 }
 
 fn ports(outlets: &[Outlet]) -> Vec<Port> {

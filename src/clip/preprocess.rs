@@ -239,4 +239,4 @@ fn resize_error(error: impl std::fmt::Display) -> PreprocessError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::clip) mod tests;

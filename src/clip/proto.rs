@@ -3,6 +3,7 @@
 //!
 //! Source: `onnx.proto` of <https://github.com/onnx/onnx>.
 
+pub(in crate::clip) mod inputs;
 pub(in crate::clip) mod wire;
 
 use prost::Message as _;

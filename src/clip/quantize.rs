@@ -12,34 +12,20 @@ mod weights;
 
 use std::path::Path;
 
-use prost::Message as _;
-
-use super::proto::wire::{Cut, field, fields};
+use super::proto::wire::{NotOnnx, decode, field, fields};
 use super::proto::{MODEL_GRAPH as GRAPH, MODEL_OPERATORS as OPSET_IMPORT, OperatorSet};
 
 /// Why a model stays as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum QuantizeError {
-    #[error("the model file is not ONNX: {0}")]
-    Format(String),
+    #[error(transparent)]
+    Format(#[from] NotOnnx),
     #[error("the model uses version {0} of ONNX's operators; 11 or later is needed")]
     TooOld(i64),
     #[error("nothing in the model is a product with weights of 32-bit floats")]
     Nothing,
     #[error("the weights {name} cannot be read: {cause}")]
     Weights { name: String, cause: String },
-}
-
-impl From<Cut> for QuantizeError {
-    fn from(_: Cut) -> Self {
-        Self::Format("it ends too early".to_owned())
-    }
-}
-
-impl From<prost::DecodeError> for QuantizeError {
-    fn from(error: prost::DecodeError) -> Self {
-        Self::Format(error.to_string())
-    }
 }
 
 /// A model with integer products.
@@ -62,7 +48,7 @@ pub fn quantize(model: &[u8], folder: &Path) -> Result<Quantized, QuantizeError>
     for part in fields(model) {
         let part = part?;
         if part.number == OPSET_IMPORT {
-            operators = operators.max(OperatorSet::decode(part.bytes)?.core());
+            operators = operators.max(decode::<OperatorSet>(part.bytes)?.core());
         }
     }
     if operators < 11 {

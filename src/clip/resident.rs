@@ -14,14 +14,13 @@ mod nodes;
 pub mod window;
 mod writer;
 
-use std::collections::HashSet;
-
 use prost::Message as _;
 
 use self::nodes::{Kernel, Names, Target};
 use self::writer::Writer;
 use super::preprocess::{Filter, PreprocessSpec};
-use super::proto::wire::{Cut, field, fields};
+use super::proto::inputs::inputs_of_graph;
+use super::proto::wire::{NotOnnx, decode, field, fields};
 use super::proto::{
     Dimension, DimensionValue, EXTERNAL, FLOAT, FLOAT16, GRAPH_INITIALIZER, GRAPH_INPUT, INT64,
     MODEL_GRAPH, MODEL_OPERATORS, OperatorSet, Tensor, UINT8, ValueInfo,
@@ -33,26 +32,14 @@ const LEAST_OPERATORS: i64 = 11;
 /// Why a model has to have its pictures made on the host.
 #[derive(Debug, thiserror::Error)]
 pub enum GraftError {
-    #[error("the model file is not ONNX: {0}")]
-    Format(String),
+    #[error(transparent)]
+    Format(#[from] NotOnnx),
     #[error("the model uses version {0} of ONNX's operators; {LEAST_OPERATORS} or later is needed")]
     TooOld(i64),
     #[error("pictures are resized with {0:?}; bilinear and bicubic can be done in the model")]
     Filter(Filter),
     #[error("the model needs one input of floats or bytes, [batch, 3, {size}, {size}]")]
     Input { size: u32 },
-}
-
-impl From<Cut> for GraftError {
-    fn from(_: Cut) -> Self {
-        Self::Format("it ends too early".to_owned())
-    }
-}
-
-impl From<prost::DecodeError> for GraftError {
-    fn from(error: prost::DecodeError) -> Self {
-        Self::Format(error.to_string())
-    }
 }
 
 /// What the model's input takes as the value of a channel.
@@ -107,13 +94,13 @@ pub fn graft(model: &[u8], spec: &PreprocessSpec) -> Result<Grafted, GraftError>
         let part = part?;
         match part.number {
             MODEL_OPERATORS => {
-                operators = operators.max(OperatorSet::decode(part.bytes)?.core());
+                operators = operators.max(decode::<OperatorSet>(part.bytes)?.core());
             }
             MODEL_GRAPH => graph = Some(part.bytes),
             _ => {}
         }
     }
-    let graph = graph.ok_or_else(|| GraftError::Format("it has no graph".to_owned()))?;
+    let graph = graph.ok_or_else(|| NotOnnx("it has no graph".to_owned()))?;
     if operators < LEAST_OPERATORS {
         return Err(GraftError::TooOld(operators));
     }
@@ -153,25 +140,20 @@ struct Found {
 
 impl Found {
     fn new(graph: &[u8], size: u32) -> Result<Self, GraftError> {
-        let (mut inputs, mut weights, mut external) = (Vec::new(), HashSet::new(), false);
+        let mut inputs = inputs_of_graph(graph)?;
+        let mut external = false;
         let mut prefix = "resident/".to_owned();
         for part in fields(graph) {
             let part = part?;
             if part.number == GRAPH_INITIALIZER {
-                let tensor = Tensor::decode(part.bytes)?;
+                let tensor = decode::<Tensor>(part.bytes)?;
                 external |= tensor.data_location == EXTERNAL;
                 lengthen(&mut prefix, tensor.name.as_bytes());
-                weights.insert(tensor.name);
-                continue;
+            } else {
+                // Names are anywhere in nodes, graphs within them included.
+                lengthen(&mut prefix, part.bytes);
             }
-            if part.number == GRAPH_INPUT {
-                inputs.push(ValueInfo::decode(part.bytes)?);
-            }
-            // Names are anywhere in nodes, graphs within them included.
-            lengthen(&mut prefix, part.bytes);
         }
-        // Older exporters list weights among the inputs too.
-        inputs.retain(|input| !weights.contains(&input.name));
         let unfit = || GraftError::Input { size };
         let input = inputs.pop().filter(|_| inputs.is_empty()).ok_or_else(unfit)?;
         let tensor = input.kind.as_ref().and_then(|kind| kind.tensor.as_ref()).ok_or_else(unfit)?;
@@ -221,7 +203,7 @@ impl Found {
         for part in fields(graph) {
             let part = part?;
             let replaced = part.number == GRAPH_INPUT
-                && ValueInfo::decode(part.bytes)?.name == self.input.name;
+                && decode::<ValueInfo>(part.bytes)?.name == self.input.name;
             if !replaced {
                 to.extend_from_slice(part.raw);
                 continue;

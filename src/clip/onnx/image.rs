@@ -98,7 +98,7 @@ impl OnnxImageEncoder {
             precision,
             gpu_memory: opening.gpu_memory,
             engines: opening.engines.clone(),
-            shapes: shapes(runtime, bundle, &model, opening).map_err(fault)?,
+            shapes: shapes(bundle, &model, opening).map_err(fault)?,
             batch: None,
         };
         let sessions = Sessions::open(runtime, loaded, &plan).map_err(|trouble| match trouble {
@@ -266,7 +266,6 @@ impl ImageEncoder for OnnxImageEncoder {
 
 /// The smallest and the largest batch, as TensorRT wants to hear them before it builds.
 fn shapes(
-    runtime: &Runtime,
     bundle: &Bundle,
     model: &ModelFile,
     opening: &Opening,
@@ -274,9 +273,7 @@ fn shapes(
     if !matches!(opening.provider, Provider::TensorRt(_)) {
         return Ok(None);
     }
-    let session = runtime.session(model, &Plan::cpu()).map_err(Trouble::text)?;
-    let size = bundle.preprocess().size;
-    let name = session.inputs().first().map_or("", |input| input.name()).to_owned();
+    let (name, size) = (model.input_name()?, bundle.preprocess().size);
     Ok(Some([1, opening.max_batch].map(|batch| format!("{name}:{batch}x3x{size}x{size}"))))
 }
 

@@ -59,14 +59,11 @@ pub(super) fn resident(
     if preprocess == Preprocess::Host {
         return None;
     }
-    let (grafted, folder) = match model {
-        ModelFile::Path(path) => {
-            let folder = path.parent().map(Path::to_owned);
-            (graft(&std::fs::read(path).ok()?, spec), folder)
-        }
-        ModelFile::Embedded(bytes) => (graft(bytes, spec), None),
-        ModelFile::Made { .. } => return None,
+    let folder = match model {
+        ModelFile::Path(path) => path.parent().map(Path::to_owned),
+        ModelFile::Embedded(_) | ModelFile::Made { .. } => None,
     };
+    let grafted = graft(&model.bytes().ok()?, spec);
     match grafted {
         Ok(grafted) => Some(Resident::new(grafted, folder)),
         Err(error) => {

@@ -6,9 +6,9 @@
 
 use ort::session::{Session, SessionOutputs};
 
+use super::Runtime;
 use super::device::{Plan, Provider, Trouble};
 use super::input::Inputs;
-use super::{Runtime, batch_symbol};
 use crate::clip::bundle::ModelFile;
 
 /// From here on batches gain little, and what does not divide by it goes one by one.
@@ -39,10 +39,9 @@ impl Sessions {
     }
 
     fn of_sizes(runtime: &Runtime, model: &ModelFile, plan: &Plan) -> Result<Self, Trouble> {
-        let symbol = batch_symbol(&runtime.session(model, &Plan::cpu())?)
-            .ok_or_else(|| Trouble::Model("its batch has no name".to_owned()))?;
+        let name = model.batch_name().map_err(Trouble::Model)?;
         let open = |size| {
-            let batch = Some((symbol.clone(), size));
+            let batch = Some((name.clone(), size));
             runtime.session(model, &Plan { batch, ..plan.clone() })
         };
         Ok(Self { session: open(MANY)?, single: Some(open(1)?) })

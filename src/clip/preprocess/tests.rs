@@ -125,7 +125,8 @@ fn sides() -> impl Strategy<Value = (u32, u32)> {
     prop_oneof![(1..300u32, 1..300u32), (1..=4000u32, 1..=3u32), (1..=3u32, 1..=4000u32)]
 }
 
-fn regions() -> impl Strategy<Value = Option<Region>> {
+/// Any part of a picture, or none; it may stick out.
+pub(in crate::clip) fn regions() -> impl Strategy<Value = Option<Region>> {
     let unit = || 0.0..1.0_f64;
     proptest::option::of(
         (unit(), unit(), unit(), unit()).prop_map(|(x, y, width, height)| Region {

@@ -1,10 +1,23 @@
 //! Protobuf, field by field: what is not known is passed on as it is.
 
+use prost::Message;
 use prost::encoding::{WireType, decode_key, decode_varint, encode_key, encode_varint};
 
-/// A message that ends within a field.
-#[derive(Debug)]
-pub(in crate::clip) struct Cut;
+/// A model file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the model file is not ONNX: {0}")]
+pub struct NotOnnx(pub(in crate::clip) String);
+
+impl From<prost::DecodeError> for NotOnnx {
+    fn from(error: prost::DecodeError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A message of a known kind.
+pub(in crate::clip) fn decode<M: Message + Default>(message: &[u8]) -> Result<M, NotOnnx> {
+    Ok(M::decode(message)?)
+}
 
 /// One field of a message.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +30,7 @@ pub(in crate::clip) struct Field<'a> {
 }
 
 /// The fields of a message, in order, up to the first that is broken.
-pub(in crate::clip) fn fields(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, Cut>> {
+pub(in crate::clip) fn fields(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, NotOnnx>> {
     let mut rest = message;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -25,7 +38,7 @@ pub(in crate::clip) fn fields(message: &[u8]) -> impl Iterator<Item = Result<Fie
         }
         let next = next(rest);
         rest = next.as_ref().map_or(&[], |(_, rest)| *rest);
-        Some(next.map(|(field, _)| field).ok_or(Cut))
+        Some(next.map(|(field, _)| field).ok_or_else(|| NotOnnx("it ends too early".to_owned())))
     })
 }
 

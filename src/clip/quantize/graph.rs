@@ -7,7 +7,7 @@ use prost::Message as _;
 
 use super::QuantizeError;
 use super::weights::{self, Header};
-use crate::clip::proto::wire::{field, fields};
+use crate::clip::proto::wire::{decode, field, fields};
 use crate::clip::proto::{
     Attribute, FLOAT, GRAPH_INITIALIZER as INITIALIZER, GRAPH_INPUT as INPUT, GRAPH_NODE as NODE,
     Node, ValueInfo,
@@ -65,7 +65,7 @@ pub(super) fn rewrite(graph: &[u8], folder: &Path) -> Result<Rewritten, Quantize
         let part = part?;
         match part.number {
             NODE => {
-                let head = Head::decode(part.bytes)?;
+                let head = decode::<Head>(part.bytes)?;
                 let product = head.product().filter(|[_, weights, _]| plan.changes(weights));
                 let Some([input, weights, output]) = product else {
                     done.graph.extend_from_slice(part.raw);
@@ -78,7 +78,7 @@ pub(super) fn rewrite(graph: &[u8], folder: &Path) -> Result<Rewritten, Quantize
                 done.products += 1;
             }
             INITIALIZER => {
-                let header = Header::decode(part.bytes)?;
+                let header = decode::<Header>(part.bytes)?;
                 if header.fits() && plan.changes(&header.name) {
                     tensors.extend(weights::quantized(&header, part.bytes, folder)?);
                 }
@@ -100,7 +100,7 @@ pub(super) fn rewrite(graph: &[u8], folder: &Path) -> Result<Rewritten, Quantize
 
 /// The name of a `ValueInfoProto`.
 fn name(message: &[u8]) -> Result<String, QuantizeError> {
-    Ok(ValueInfo::decode(message)?.name)
+    Ok(decode::<ValueInfo>(message)?.name)
 }
 
 /// What is known of the whole graph before anything is written.
@@ -121,13 +121,13 @@ impl Plan {
             let part = part?;
             match part.number {
                 INITIALIZER => {
-                    let header = Header::decode(part.bytes)?;
+                    let header = decode::<Header>(part.bytes)?;
                     if header.fits() {
                         fit.insert(header.name);
                     }
                 }
                 NODE => {
-                    heads.push(Head::decode(part.bytes)?);
+                    heads.push(decode::<Head>(part.bytes)?);
                     plan.nested |= has_graphs(part.bytes)?;
                 }
                 OUTPUT => *plan.uses.entry(name(part.bytes)?).or_default() += 1,

@@ -10,6 +10,7 @@ use super::window::Window;
 use super::*;
 use crate::clip::preprocess::exact;
 use crate::clip::preprocess::geometry::{Placement, Rounding, region_of};
+use crate::clip::preprocess::tests::regions;
 use crate::clip::proto::{Attribute, GRAPH_NODE, Graph, Model, Node};
 use crate::model::{Fit, Picture, Region, View};
 
@@ -138,18 +139,6 @@ fn filters() -> impl Strategy<Value = Filter> {
 
 fn sides() -> impl Strategy<Value = (u32, u32)> {
     prop_oneof![(1..200u32, 1..200u32), (1..=4000u32, 1..=3u32), (1..=3u32, 1..=4000u32)]
-}
-
-fn regions() -> impl Strategy<Value = Option<Region>> {
-    let unit = || 0.0..1.0_f64;
-    proptest::option::of(
-        (unit(), unit(), unit(), unit()).prop_map(|(x, y, width, height)| Region {
-            x,
-            y,
-            width,
-            height,
-        }),
-    )
 }
 
 proptest! {
