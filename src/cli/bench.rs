@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
-use super::Outcome;
 use super::model_args::ModelArgs;
+use super::{Outcome, heap};
 use crate::capture::gstreamer::Pace;
 use crate::clip::ImageEncoder as _;
 use crate::clip::onnx::OnnxImageEncoder;
@@ -123,6 +123,8 @@ enum Line<'a> {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    // As a node does, which this is to tell the memory of.
+    heap::share(std::env::args_os());
     match &args.video {
         Some(video) if args.only_cameras => cameras(args, video)?,
         Some(video) => {
