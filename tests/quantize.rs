@@ -77,7 +77,8 @@ fn integers_beside_the_original() {
         [Precision::Original, Precision::Int8, Precision::Auto].map(|p| embedding(&bundle, p));
     let cosine: f32 = original.iter().zip(&int8).map(|(a, b)| a * b).sum();
     assert!(cosine > 0.995 && original != int8, "{cosine}");
-    assert_eq!(auto, int8, "what was made is used");
+    // Which one is faster is timed, and with a model this small on a busy machine that is chance.
+    assert!(auto == int8 || auto == original, "one of what is there: {auto:?}");
 }
 
 #[test]
