@@ -73,12 +73,13 @@ fn integers_beside_the_original() {
     assert_eq!(std::fs::read(&result).unwrap(), made);
     assert_eq!(std::fs::read_dir(result.parent().unwrap()).unwrap().count(), 3);
 
-    let [original, int8, auto] =
-        [Precision::Original, Precision::Int8, Precision::Auto].map(|p| embedding(&bundle, p));
+    let [original, int8] =
+        [Precision::Original, Precision::Int8].map(|precision| embedding(&bundle, precision));
     let cosine: f32 = original.iter().zip(&int8).map(|(a, b)| a * b).sum();
     assert!(cosine > 0.995 && original != int8, "{cosine}");
-    // Which one is faster is timed, and with a model this small on a busy machine that is chance.
-    assert!(auto == int8 || auto == original, "one of what is there: {auto:?}");
+    // Which is faster is timed, so a busy machine may have it wrong, but not again and again.
+    let used = (0..5).any(|_| embedding(&bundle, Precision::Auto) == int8);
+    assert!(used, "what was made is used");
 }
 
 #[test]
