@@ -21,6 +21,7 @@ pub mod catalogue;
 pub mod checksums;
 pub mod draft;
 pub mod fetch;
+mod fold;
 pub mod import;
 pub mod library;
 pub mod onnx;

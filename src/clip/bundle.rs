@@ -89,6 +89,15 @@ impl ModelFile {
         }
     }
 
+    /// Where weights in files of their own are.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::Path(path) => path.parent().map(Path::to_owned),
+            Self::Embedded(_) => None,
+            Self::Made { folder, .. } => folder.clone(),
+        }
+    }
+
     /// What its batch is called.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 mod choose;
 mod device;
+mod folded;
 mod image;
 mod input;
 mod missing;
@@ -32,7 +33,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionOutputs};
 use ort::value::{DynValue, Outlet, TensorElementType};
 
-use self::device::{Plan, Trouble};
+use self::device::{FixedBatch, Plan, Trouble};
 use self::signature::{Expected, Kind, Port};
 use super::bundle::{Bundle, BundleError, ModelFile};
 use super::library::{self, Found};
@@ -116,8 +117,8 @@ impl Runtime {
         // OpenVINO reads the graph as it was exported, and does its own work on it; but that a batch is
         // a number is for us to work into the graph.
         let level = match (plan.provider, &plan.batch) {
-            (Provider::OpenVino, None) => GraphOptimizationLevel::Disable,
-            (Provider::OpenVino, Some(_)) => GraphOptimizationLevel::Level1,
+            (Provider::OpenVino, Some(batch)) if !batch.folded => GraphOptimizationLevel::Level1,
+            (Provider::OpenVino, _) => GraphOptimizationLevel::Disable,
             _ => GraphOptimizationLevel::All,
         };
         let cores = available_parallelism().map_or(1, usize::from);
@@ -131,7 +132,7 @@ impl Runtime {
             // would keep the cores busy then.
             .with_intra_op_spinning(false)
             .map_err(built)?;
-        if let Some((name, size)) = &plan.batch {
+        if let Some(FixedBatch { name, size, .. }) = &plan.batch {
             builder = builder.with_dimension_override(name, *size as i64).map_err(built)?;
         }
         builder = self.give(builder, plan).map_err(Trouble::Device)?;

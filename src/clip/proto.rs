@@ -62,6 +62,7 @@ pub(in crate::clip) const GRAPH_INITIALIZER: u32 = 5;
 /// Fields of [`Graph`].
 pub(in crate::clip) const GRAPH_NODE: u32 = 1;
 pub(in crate::clip) const GRAPH_INPUT: u32 = 11;
+pub(in crate::clip) const GRAPH_OUTPUT: u32 = 12;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(in crate::clip) struct Node {

@@ -101,8 +101,17 @@ pub(super) struct Plan {
     pub(super) engines: Option<PathBuf>,
     /// `name:1x3x224x224`, and the same for the largest batch: what TensorRT builds for.
     pub(super) shapes: Option<[String; 2]>,
-    /// What the model calls its batch, and the only size that there is to be.
-    pub(super) batch: Option<(String, usize)>,
+    pub(super) batch: Option<FixedBatch>,
+}
+
+/// The only batch that a session is to take.
+#[derive(Debug, Clone)]
+pub(super) struct FixedBatch {
+    /// What the model calls it.
+    pub(super) name: String,
+    pub(super) size: usize,
+    /// The model has no arithmetic on shapes.
+    pub(super) folded: bool,
 }
 
 impl Plan {
@@ -157,7 +166,7 @@ impl Runtime {
             // A plan of its memory for each batch size keeps the room of each.
             Provider::Cpu => builder.with_memory_pattern(false).map_err(|error| error.to_string()),
             Provider::OpenVino if self.openvino_plugin().is_some() => self.plugged(builder),
-            Provider::OpenVino => self.openvino(builder, plan.precision),
+            Provider::OpenVino => self.openvino(builder, plan),
             Provider::Cuda(gpu) => self.cuda(builder, gpu, plan),
             Provider::TensorRt(gpu) => self.tensorrt(builder, gpu, plan),
         }
@@ -180,16 +189,17 @@ impl Runtime {
     }
 
     /// OpenVINO as a part of the library.
-    fn openvino(
-        &self,
-        builder: SessionBuilder,
-        precision: Precision,
-    ) -> Result<SessionBuilder, String> {
-        let hint = if precision == Precision::Bf16 { "bf16" } else { "f32" };
-        let provider = ep::OpenVINO::default().with_device_type("CPU").with_arbitrary_config(
-            "load_config",
-            format!(r#"{{"CPU": {{"INFERENCE_PRECISION_HINT": "{hint}"}}}}"#),
-        );
+    fn openvino(&self, builder: SessionBuilder, plan: &Plan) -> Result<SessionBuilder, String> {
+        let hint = if plan.precision == Precision::Bf16 { "bf16" } else { "f32" };
+        // The code that it makes for chains of small operations does not take weights of 16 bits, which a
+        // folded model still has.
+        let folded = plan.batch.as_ref().is_some_and(|batch| batch.folded);
+        let chains = if folded { "DISABLE" } else { "ENABLE" };
+        let cpu =
+            format!(r#"{{"INFERENCE_PRECISION_HINT": "{hint}", "SNIPPETS_MODE": "{chains}"}}"#);
+        let provider = ep::OpenVINO::default()
+            .with_device_type("CPU")
+            .with_arbitrary_config("load_config", format!(r#"{{"CPU": {cpu}}}"#));
         self.register(builder, OPENVINO, provider.build())
     }
 

@@ -101,13 +101,14 @@ impl OnnxImageEncoder {
             shapes: shapes(bundle, &model, opening).map_err(fault)?,
             batch: None,
         };
-        let sessions = Sessions::open(runtime, loaded, &plan).map_err(|trouble| match trouble {
-            Trouble::Device(cause) => {
-                let missing = runtime.missing(provider);
-                OnnxError::Device { device: provider.to_string(), cause, missing }
-            }
-            Trouble::Model(cause) => fault(cause),
-        })?;
+        let sessions =
+            Sessions::open(runtime, loaded, &plan, spec).map_err(|trouble| match trouble {
+                Trouble::Device(cause) => {
+                    let missing = runtime.missing(provider);
+                    OnnxError::Device { device: provider.to_string(), cause, missing }
+                }
+                Trouble::Model(cause) => fault(cause),
+            })?;
         let (inputs, outputs) = (ports(sessions.any().inputs()), ports(sessions.any().outputs()));
         let inputs = resident.as_ref().map_or(&inputs[..], |resident| &resident.replaced[..]);
         let found = signature::image_ports(inputs, &outputs, expected(bundle)).map_err(fault)?;

@@ -59,10 +59,7 @@ pub(super) fn resident(
     if preprocess == Preprocess::Host {
         return None;
     }
-    let folder = match model {
-        ModelFile::Path(path) => path.parent().map(Path::to_owned),
-        ModelFile::Embedded(_) | ModelFile::Made { .. } => None,
-    };
+    let folder = model.folder();
     let grafted = graft(&model.bytes().ok()?, spec);
     match grafted {
         Ok(grafted) => Some(Resident::new(grafted, folder)),

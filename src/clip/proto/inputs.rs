@@ -7,10 +7,15 @@ use super::{DimensionValue, GRAPH_INITIALIZER, GRAPH_INPUT, MODEL_GRAPH, Tensor,
 
 /// The inputs of a model file.
 pub(in crate::clip) fn inputs(model: &[u8]) -> Result<Vec<ValueInfo>, NotOnnx> {
+    inputs_of_graph(graph(model)?)
+}
+
+/// The graph of a model file.
+pub(in crate::clip) fn graph(model: &[u8]) -> Result<&[u8], NotOnnx> {
     for part in fields(model) {
         let part = part?;
         if part.number == MODEL_GRAPH {
-            return inputs_of_graph(part.bytes);
+            return Ok(part.bytes);
         }
     }
     Err(NotOnnx("it has no graph".to_owned()))
