@@ -8,6 +8,7 @@ mod broker;
 mod camera;
 mod diff;
 mod environment;
+mod history;
 mod keys;
 mod layer;
 mod load;
@@ -22,6 +23,7 @@ mod watch;
 pub use broker::{Broker, MqttConfig};
 pub use camera::Camera;
 pub use diff::Diff;
+pub use history::HistoryConfig;
 pub use load::{File, Loaded, load, parse};
 pub use problem::{Place, Problem, Problems};
 pub use secret::{Secret, Surroundings};
@@ -37,6 +39,7 @@ pub struct Config {
     pub node: NodeId,
     pub model: ModelConfig,
     pub mqtt: MqttConfig,
+    pub history: HistoryConfig,
     pub cameras: Vec<Camera>,
     pub watches: Vec<WatchConfig>,
 }

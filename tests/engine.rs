@@ -181,7 +181,7 @@ async fn payloads(
     let found = async {
         while let Some(message) = messages.recv().await {
             if message.confirmed {
-                events.send(LinkEvent::Acked).await.unwrap();
+                events.send(LinkEvent::Acked { token: message.token }).await.unwrap();
             }
             if message.topic == topic && String::from_utf8_lossy(&message.payload).contains(wanted)
             {
@@ -205,7 +205,12 @@ async fn nothing_stays_on_while_the_device_is_gone() {
     let (to_link, mut messages) = mpsc::channel(16);
     let (events, from_link) = mpsc::channel(16);
     let node = NodeId::try_new("gate").unwrap();
+    // A history that has nothing and has ended: events go out all the same.
+    let (history, _) = mpsc::channel(1);
+    let (_, replies) = mpsc::channel(1);
     tokio::spawn(publish::run(Publisher {
+        history,
+        replies,
         inbox: notices,
         link: to_link,
         events: from_link,

@@ -39,6 +39,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("clip::fetch", ADAPTER),
     ("clip::pull", 4),
     ("publish::mqtt", ADAPTER),
+    ("publish::history", ADAPTER),
     ("logging", ADAPTER),
     // 4 composition
     ("daemon", 4),
@@ -55,6 +56,7 @@ const HEAVY_CRATES: &[(&str, &str)] = &[
     ("gstreamer", "capture::gstreamer"),
     ("ort", "clip::onnx"),
     ("rumqttc", "publish::mqtt"),
+    ("rusqlite", "publish::history"),
     ("ureq", "clip::fetch"),
 ];
 

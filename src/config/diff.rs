@@ -69,6 +69,7 @@ impl Config {
             max_wait,
         } = &self.model;
         let MqttConfig { broker, prefix, discovery, outbox } = &self.mqtt;
+        let super::HistoryConfig { dir: history_dir, keep, max_size } = &self.history;
         let super::Broker { host, port, tls, user, password } = broker;
         let (model, mqtt) = (&new.model, &new.mqtt);
         let address = (&mqtt.broker.host, &mqtt.broker.port, &mqtt.broker.tls);
@@ -88,6 +89,9 @@ impl Config {
             ("mqtt.prefix", *prefix == mqtt.prefix),
             ("mqtt.discovery", *discovery == mqtt.discovery),
             ("mqtt.outbox", *outbox == mqtt.outbox),
+            ("history.dir", *history_dir == new.history.dir),
+            ("history.keep", *keep == new.history.keep),
+            ("history.max_size", *max_size == new.history.max_size),
         ];
         keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }

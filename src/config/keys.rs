@@ -2,7 +2,7 @@
 //!
 //! The readers of the sections must ask for no other; `config/seewhen.toml` must show them all.
 
-pub(super) const TOP: &[&str] = &["node", "model", "mqtt", "camera", "watch"];
+pub(super) const TOP: &[&str] = &["node", "model", "mqtt", "history", "camera", "watch"];
 pub(super) const MODEL: &[&str] = &[
     "bundle",
     "device",
@@ -14,6 +14,7 @@ pub(super) const MODEL: &[&str] = &[
     "max_wait",
 ];
 pub(super) const MQTT: &[&str] = &["url", "user", "password", "prefix", "discovery", "outbox"];
+pub(super) const HISTORY: &[&str] = &["dir", "keep", "max_size"];
 pub(super) const CAMERA: &[&str] = &[
     "id",
     "source",

@@ -14,7 +14,7 @@ use super::layer::Layer;
 use super::problem::{Place, Problem, Problems, Report};
 use super::secret::Surroundings;
 use super::section::{self, Section};
-use super::{Config, broker, camera, settings, watch};
+use super::{Config, broker, camera, history, settings, watch};
 
 /// A configuration that can be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +46,10 @@ const DEFAULTS: File<'_> = File {
         url = "mqtt://127.0.0.1:1883"
         prefix = "seewhen"
         discovery = "homeassistant"
-        outbox = 1000
+        outbox = 10000
+        [history]
+        keep = "30d"
+        max_size = 256
     "#,
 };
 
@@ -134,6 +137,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
     let node = settings::node(root, surroundings);
     let model = settings::model(root, surroundings);
     let mqtt = broker::read(root, surroundings);
+    let history = history::read(root, surroundings);
     let none = "no camera; add [[camera]] with id and source";
     let cameras = root.entries("camera", keys::CAMERA, Some(none));
     let known: Vec<String> =
@@ -148,6 +152,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
         node: node?,
         model: model?,
         mqtt: mqtt?,
+        history: history?,
         cameras: read_cameras.into_iter().collect::<Option<_>>()?,
         watches: read_watches.into_iter().collect::<Option<_>>()?,
     };
@@ -193,6 +198,7 @@ mod tests {
             keys::TOP,
             keys::MODEL,
             keys::MQTT,
+            keys::HISTORY,
             keys::CAMERA,
             keys::REGION,
             keys::WATCH,

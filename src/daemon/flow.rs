@@ -5,10 +5,13 @@
 //! | capture → infer | mailbox, 1 per camera | newest replaces, counted |
 //! | capture, infer → alert | 64 | wait |
 //! | alert → publish | 256 | wait: the publisher always takes in |
-//! | publish → link | 16 | probabilities dropped; a place is kept for what must arrive |
-//! | link → publish | 16 | wait |
+//! | publish → history | 1024 | events go out before they are kept |
+//! | history → publish | 1024 | wait |
+//! | publish → link | 32 | probabilities dropped; places are kept for what must arrive |
+//! | link → publish | 32 | wait |
 //! | daemon → infer, alert | 1 (`watch`) | newest wins |
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,9 +29,10 @@ use crate::config::Config;
 use crate::infer::engine::Engine;
 use crate::infer::{self, Inference};
 use crate::mailbox::{Receiver, WhenFull, mailbox};
+use crate::publish::history::{self, History, Limits};
 use crate::publish::mqtt::{self, Link};
 use crate::publish::topics::Topics;
-use crate::publish::{self, Publisher};
+use crate::publish::{self, Publisher, Undelivered};
 use crate::status::Status;
 use crate::watch::{Notice, Observation, WatchSet};
 
@@ -107,7 +111,8 @@ fn start_infer(
 /// A node's running flow, from cameras to broker.
 pub(super) struct Flow {
     pub(super) stages: Stages,
-    publisher: JoinHandle<usize>,
+    publisher: JoinHandle<Undelivered>,
+    history: Worker,
     link: JoinHandle<()>,
 }
 
@@ -116,8 +121,10 @@ impl Flow {
         let status = settings.status.clone();
         let (notices, inbox) = mpsc::channel(256);
         let mut stages = start_stages(settings, notices)?;
-        let (to_link, messages) = mpsc::channel(16);
-        let (from_link, events) = mpsc::channel(16);
+        let (to_link, messages) = mpsc::channel(32);
+        let (from_link, events) = mpsc::channel(32);
+        let (asks, asked) = mpsc::channel(1024);
+        let (answers, replies) = mpsc::channel(1024);
         let topics = Topics::new(&config.mqtt.prefix, &config.node);
         let link = Link {
             broker: config.mqtt.broker.clone(),
@@ -127,10 +134,24 @@ impl Flow {
             events: from_link,
             backoff: Backoff::default(),
         };
+        let history = History {
+            file: history_file(config),
+            limits: Limits {
+                keep: config.history.keep,
+                size: config.history.max_size as u64 * 1024 * 1024,
+            },
+            capacity: config.mqtt.outbox,
+            inbox: asked,
+            out: answers,
+            clock: Clock::start(),
+        };
+        let history = Worker::start("history".to_owned(), move || history::run(history))?;
         let publisher = Publisher {
             inbox,
             link: to_link,
             events,
+            history: asks,
+            replies,
             status,
             clock: Clock::start(),
             node: config.node.clone(),
@@ -144,6 +165,7 @@ impl Flow {
         Ok(Self {
             stages,
             publisher: tokio::spawn(publish::run(publisher)),
+            history,
             link: tokio::spawn(mqtt::run(link)),
         })
     }
@@ -151,7 +173,7 @@ impl Flow {
     /// Stops the cameras and waits for every later stage to end because its input closed.
     /// Returns the names of what was not done by the deadline.
     pub(super) async fn stop(self, deadline: Instant) -> Vec<String> {
-        let Self { stages, publisher, link } = self;
+        let Self { stages, publisher, mut history, link } = self;
         let Stages { cameras, mut infer, alert, sets } = stages;
         let mut stragglers = cameras.stop_all(deadline).await;
         drop(sets);
@@ -162,13 +184,28 @@ impl Flow {
             stragglers.push("alert".to_owned());
         }
         match tokio::time::timeout_at(deadline, publisher).await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(left)) => tracing::warn!(left, "events that no broker took are lost"),
+            Ok(Ok(Undelivered { kept, lost })) => {
+                if kept > 0 {
+                    tracing::info!(kept, "events that no broker took wait for the next start");
+                }
+                if lost > 0 {
+                    tracing::warn!(lost, "events that no broker took are lost");
+                }
+            }
             Ok(Err(_)) | Err(_) => stragglers.push("publish".to_owned()),
+        }
+        if tokio::time::timeout_at(deadline, history.ended()).await.is_err() {
+            stragglers.push(history.name().to_owned());
         }
         if tokio::time::timeout_at(deadline, link).await.is_err() {
             stragglers.push("mqtt".to_owned());
         }
         stragglers
     }
+}
+
+/// One for each node: two that run beside each other do not send each other's events.
+fn history_file(config: &Config) -> Option<PathBuf> {
+    let folder = config.history.dir.as_ref()?;
+    Some(folder.join(format!("history-{}.sqlite", config.node)))
 }

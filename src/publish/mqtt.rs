@@ -101,7 +101,9 @@ async fn listen(mut eventloop: EventLoop, events: &mpsc::Sender<LinkEvent>, n: u
                 tracing::info!("connected to the broker");
                 LinkEvent::Connected { connection: n }
             }
-            Ok(Event::Incoming(Packet::PubAck(_))) => LinkEvent::Acked,
+            Ok(Event::Incoming(Packet::PubAck(ack))) => {
+                LinkEvent::Acked { token: u64::from(ack.pkid) }
+            }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return Life::Over,
             Ok(_) => continue,
             Err(error) => return Life::Lost(error),
@@ -136,7 +138,7 @@ fn options(link: &Link) -> MqttOptions {
     let mut options = MqttOptions::new(&link.client_id, &broker.host, broker.port);
     options.set_keep_alive(KEEP_ALIVE);
     options.set_clean_session(true);
-    options.set_inflight(1);
+    options.set_inflight(16);
     options.set_last_will(LastWill::new(
         &link.will_topic,
         payload::OFFLINE,

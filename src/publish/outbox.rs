@@ -1,48 +1,78 @@
 //! What the broker still has to hear: the newest value of every retained topic, and events in
 //! order. Pure: no I/O, no clock.
 //!
-//! One message is in flight at a time; it leaves on its PUBACK. After a reconnect every retained
-//! topic is sent afresh (a broker may have lost them), then the events that were not
-//! acknowledged, in order. A full outbox drops its oldest event and counts it.
+//! Several messages are in flight at once, told apart by a token; each leaves on its PUBACK. One key
+//! has one in flight: a retained topic, or a camera for its events, so that a camera's events
+//! arrive in order whatever becomes of one of them. After a reconnect every retained topic is sent
+//! afresh (a broker may have lost them), then the events that were not acknowledged, in order. A full
+//! outbox drops its oldest event and counts it.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::model::Event;
+use crate::model::{CameraId, Event};
+
+/// Most messages in flight. The link has as many places, and one more for what is not confirmed.
+pub const IN_FLIGHT: usize = 15;
 
 #[derive(Debug)]
 struct Retained {
     payload: Vec<u8>,
     /// The broker has not been sent this payload in this connection.
     dirty: bool,
+    in_flight: bool,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    event: Event,
+/// An event that the broker has not confirmed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waiting {
+    pub event: Event,
+    /// Its place in the history; `None` when it is in memory only.
+    pub stored: Option<i64>,
+    /// Its number among those that were given to the history; 0 for one of an earlier life.
+    pub number: u64,
     /// It could not be sent when it happened.
-    queued: bool,
+    pub queued: bool,
+}
+
+/// A camera's events, oldest first, each with its place in the order of all.
+#[derive(Debug, Default)]
+struct Queue {
+    events: VecDeque<(u64, Waiting)>,
+    /// The first is in flight.
+    in_flight: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum InFlight {
     Retained(String),
-    Event,
+    EventOf(CameraId),
 }
 
-/// The next message to send. An empty retained payload clears its topic.
+/// The next message to send, with its token. An empty retained payload clears its topic.
 #[derive(Debug, PartialEq)]
 pub enum Next<'a> {
-    Retained { topic: &'a str, payload: &'a [u8] },
-    Event { event: &'a Event, queued: bool },
+    Retained { token: u64, topic: &'a str, payload: &'a [u8] },
+    Event { token: u64, event: &'a Event, queued: bool },
+}
+
+/// What has arrived at the broker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arrived {
+    Event(Waiting),
+    /// An empty payload did: the topic is no more.
+    Cleared(String),
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Outbox {
     retained: BTreeMap<String, Retained>,
-    events: VecDeque<Waiting>,
+    queues: BTreeMap<CameraId, Queue>,
+    in_flight: BTreeMap<u64, InFlight>,
     capacity: usize,
-    in_flight: Option<InFlight>,
+    waiting: usize,
+    tokens: u64,
+    numbers: u64,
     connected: bool,
     dropped: u64,
 }
@@ -52,9 +82,12 @@ impl Outbox {
     pub fn new(capacity: usize) -> Self {
         Self {
             retained: BTreeMap::new(),
-            events: VecDeque::new(),
+            queues: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             capacity: capacity.max(1),
-            in_flight: None,
+            waiting: 0,
+            tokens: 0,
+            numbers: 0,
             connected: false,
             dropped: 0,
         }
@@ -65,72 +98,127 @@ impl Outbox {
         let payload = payload.into();
         match self.retained.get_mut(&topic) {
             Some(known) if known.payload == payload => {}
-            Some(known) => *known = Retained { payload, dirty: true },
+            Some(known) => (known.payload, known.dirty) = (payload, true),
             None => {
-                self.retained.insert(topic, Retained { payload, dirty: true });
+                let value = Retained { payload, dirty: true, in_flight: false };
+                self.retained.insert(topic, value);
             }
         }
     }
 
-    /// Takes an event in. Returns whether the oldest one had to go for it.
-    pub fn push(&mut self, event: Event) -> bool {
-        let overflow = self.events.len() >= self.capacity;
-        if overflow {
-            // One in flight stays: its PUBACK must not be taken for that of the next.
-            let oldest = usize::from(self.in_flight == Some(InFlight::Event));
-            if self.events.remove(oldest).is_some() {
-                self.dropped += 1;
-            }
-        }
-        self.events.push_back(Waiting { event, queued: !self.connected });
-        overflow
+    /// Whether `topic` has been set, be it to nothing.
+    pub fn retains(&self, topic: &str) -> bool {
+        self.retained.contains_key(topic)
     }
 
-    /// What to send now; `None` while a message is in flight or nobody is there.
+    /// Takes an event in. Gives the oldest one where that had to go for it.
+    pub fn push(&mut self, number: u64, event: Event, stored: Option<i64>) -> Option<Waiting> {
+        self.add(Waiting { event, stored, number, queued: !self.connected })
+    }
+
+    /// Takes in an event of an earlier life.
+    pub fn push_old(&mut self, event: Event, stored: i64) -> Option<Waiting> {
+        self.add(Waiting { event, stored: Some(stored), number: 0, queued: true })
+    }
+
+    /// The history has taken event `number` after all. `false`: it is not here any more.
+    pub fn stored(&mut self, number: u64, place: i64) -> bool {
+        let mut waiting = self.queues.values_mut().flat_map(|queue| &mut queue.events);
+        let found = waiting.find(|(_, waiting)| waiting.number == number);
+        found.is_some_and(|(_, waiting)| {
+            waiting.stored = Some(place);
+            true
+        })
+    }
+
+    fn add(&mut self, waiting: Waiting) -> Option<Waiting> {
+        let oldest = if self.waiting >= self.capacity { self.drop_oldest() } else { None };
+        self.numbers += 1;
+        self.waiting += 1;
+        let queue = self.queues.entry(waiting.event.key.camera.clone()).or_default();
+        queue.events.push_back((self.numbers, waiting));
+        oldest
+    }
+
+    /// Those in flight stay: a PUBACK must not be taken for that of the next.
+    fn drop_oldest(&mut self) -> Option<Waiting> {
+        let idle = |queue: &Queue| usize::from(queue.in_flight);
+        let oldest = |queue: &Queue| Some(queue.events.get(idle(queue))?.0);
+        let queues = self.queues.values_mut().filter(|queue| oldest(queue).is_some());
+        let queue = queues.min_by_key(|queue| oldest(queue))?;
+        let (_, waiting) = queue.events.remove(idle(queue))?;
+        self.waiting -= 1;
+        self.dropped += 1;
+        Some(waiting)
+    }
+
+    /// What to send now; `None` when there is nothing, all that there is waits for its key, or nobody is
+    /// there.
     pub fn next_message(&mut self) -> Option<Next<'_>> {
-        if !self.connected || self.in_flight.is_some() {
+        if !self.connected || self.in_flight.len() >= IN_FLIGHT {
             return None;
         }
-        let topic = self.retained.iter().find(|(_, value)| value.dirty).map(|(topic, _)| topic);
-        if let Some(topic) = topic.cloned() {
-            let value = self.retained.get_mut(&topic)?;
+        let token = self.tokens + 1;
+        let due = |value: &Retained| value.dirty && !value.in_flight;
+        if let Some((topic, value)) = self.retained.iter_mut().find(|(_, value)| due(value)) {
             // A newer value that comes while this one is in flight makes it dirty again.
-            value.dirty = false;
-            let InFlight::Retained(topic) = self.in_flight.insert(InFlight::Retained(topic)) else {
-                return None;
-            };
-            return Some(Next::Retained { topic, payload: &value.payload });
+            (value.dirty, value.in_flight) = (false, true);
+            self.tokens = token;
+            self.in_flight.insert(token, InFlight::Retained(topic.clone()));
+            return Some(Next::Retained { token, topic, payload: &value.payload });
         }
-        let waiting = self.events.front()?;
-        self.in_flight = Some(InFlight::Event);
-        Some(Next::Event { event: &waiting.event, queued: waiting.queued })
+        let first = |queue: &Queue| queue.events.front().map(|(number, _)| *number);
+        let idle = self.queues.iter_mut().filter(|(_, queue)| !queue.in_flight);
+        let (camera, queue) = idle.min_by_key(|(_, queue)| first(queue).unwrap_or(u64::MAX))?;
+        let (_, waiting) = queue.events.front()?;
+        queue.in_flight = true;
+        self.tokens = token;
+        self.in_flight.insert(token, InFlight::EventOf(camera.clone()));
+        Some(Next::Event { token, event: &waiting.event, queued: waiting.queued })
     }
 
-    /// The message in flight has arrived. Gives the event that it was, unless that came late.
-    pub fn acked(&mut self) -> Option<Event> {
-        match self.in_flight.take()? {
-            InFlight::Event => self
-                .events
-                .pop_front()
-                .filter(|waiting| !waiting.queued)
-                .map(|waiting| waiting.event),
+    /// The message with `token` has arrived; one of an earlier connection is passed over.
+    pub fn acked(&mut self, token: u64) -> Option<Arrived> {
+        match self.in_flight.remove(&token)? {
+            InFlight::EventOf(camera) => {
+                let queue = self.queues.get_mut(&camera)?;
+                queue.in_flight = false;
+                let (_, waiting) = queue.events.pop_front()?;
+                if queue.events.is_empty() {
+                    self.queues.remove(&camera);
+                }
+                self.waiting -= 1;
+                Some(Arrived::Event(waiting))
+            }
             InFlight::Retained(topic) => {
-                self.settle(&topic);
-                None
+                let value = self.retained.get_mut(&topic)?;
+                value.in_flight = false;
+                let cleared = !value.dirty && value.payload.is_empty();
+                cleared.then(|| {
+                    self.retained.remove(&topic);
+                    Arrived::Cleared(topic)
+                })
             }
         }
     }
 
     pub fn connected(&mut self) {
+        self.forget_flight();
         self.connected = true;
-        self.in_flight = None;
         self.retained.values_mut().for_each(|value| value.dirty = true);
     }
 
     pub fn disconnected(&mut self) {
+        self.forget_flight();
         self.connected = false;
-        self.in_flight = None;
-        self.events.iter_mut().for_each(|waiting| waiting.queued = true);
+        let waiting = self.queues.values_mut().flat_map(|queue| &mut queue.events);
+        waiting.for_each(|(_, waiting)| waiting.queued = true);
+    }
+
+    fn forget_flight(&mut self) {
+        self.in_flight.clear();
+        self.queues.values_mut().for_each(|queue| queue.in_flight = false);
+        self.retained.values_mut().for_each(|value| value.in_flight = false);
     }
 
     pub fn is_connected(&self) -> bool {
@@ -139,25 +227,25 @@ impl Outbox {
 
     /// Nothing is left to send.
     pub fn is_empty(&self) -> bool {
-        self.in_flight.is_none()
-            && self.events.is_empty()
+        self.in_flight.is_empty()
+            && self.waiting == 0
             && self.retained.values().all(|value| !value.dirty)
     }
 
     /// Events that wait.
     pub fn waiting(&self) -> usize {
-        self.events.len()
+        self.waiting
+    }
+
+    /// Events that wait and are nowhere but here.
+    pub fn unstored(&self) -> usize {
+        let waiting = self.queues.values().flat_map(|queue| &queue.events);
+        waiting.filter(|(_, waiting)| waiting.stored.is_none()).count()
     }
 
     /// Events that were dropped because the outbox was full.
     pub fn dropped(&self) -> u64 {
         self.dropped
-    }
-
-    fn settle(&mut self, topic: &str) {
-        if self.retained.get(topic).is_some_and(|value| !value.dirty && value.payload.is_empty()) {
-            self.retained.remove(topic);
-        }
     }
 }
 

@@ -51,6 +51,7 @@ fn config() -> Config {
             discovery: String::new(),
             outbox: 1,
         },
+        history: crate::config::HistoryConfig { dir: None, keep: Duration::ZERO, max_size: 1 },
         cameras: vec![Camera {
             id: camera.clone(),
             source: CameraSource::File(PathBuf::from("x")),

@@ -26,45 +26,106 @@ fn event(n: u32) -> Event {
     }
 }
 
-fn sent(outbox: &mut Outbox) -> Option<String> {
+fn push(outbox: &mut Outbox, n: u32) -> Option<Waiting> {
+    outbox.push(u64::from(n), event(n), None)
+}
+
+/// What is sent next, and its token.
+fn next(outbox: &mut Outbox) -> Option<(u64, String)> {
     outbox.next_message().map(|next| match next {
-        Next::Retained { topic, payload } => {
-            format!("{topic}={}", String::from_utf8_lossy(payload))
+        Next::Retained { token, topic, payload } => {
+            (token, format!("{topic}={}", String::from_utf8_lossy(payload)))
         }
-        Next::Event { event, queued } => {
-            format!("{}{}", event.id, if queued { " queued" } else { "" })
+        Next::Event { token, event, queued } => {
+            (token, format!("{}{}", event.id, if queued { " queued" } else { "" }))
         }
     })
 }
 
+fn sent(outbox: &mut Outbox) -> Option<String> {
+    next(outbox).map(|(_, text)| text)
+}
+
+/// Sends the next message, which has to be `wanted`, and confirms it.
+#[track_caller]
+fn deliver(outbox: &mut Outbox, wanted: &str) -> Option<Arrived> {
+    let (token, text) = next(outbox).unwrap();
+    assert_eq!(text, wanted);
+    outbox.acked(token)
+}
+
 #[test]
-fn one_message_at_a_time_states_before_events() {
+fn states_go_before_events_and_a_cameras_events_one_by_one() {
     let mut outbox = Outbox::new(10);
-    outbox.push(event(1));
+    push(&mut outbox, 1);
     outbox.retain("t".into(), "ON");
     assert_eq!(sent(&mut outbox), None, "nobody is there");
     outbox.connected();
-    outbox.push(event(2));
-    assert_eq!(sent(&mut outbox).unwrap(), "t=ON");
-    assert_eq!(sent(&mut outbox), None, "one in flight");
-    outbox.acked();
-    assert_eq!(sent(&mut outbox).unwrap(), "1 queued");
-    outbox.acked();
-    assert_eq!(sent(&mut outbox).unwrap(), "2");
-    assert!(!outbox.is_empty());
-    outbox.acked();
+    push(&mut outbox, 2);
+    let (state, text) = next(&mut outbox).unwrap();
+    assert_eq!(text, "t=ON");
+    let (first, text) = next(&mut outbox).unwrap();
+    assert_eq!(text, "1 queued", "an event does not wait for the state before it");
+    assert_eq!(sent(&mut outbox), None, "its camera has one in flight");
+    assert_eq!(outbox.acked(state), None);
+    assert_eq!(sent(&mut outbox), None);
+    outbox.acked(first).unwrap();
+    deliver(&mut outbox, "2").unwrap();
     assert!(outbox.is_empty());
+}
+
+#[test]
+fn cameras_do_not_wait_for_each_other() {
+    let mut outbox = Outbox::new(10);
+    outbox.connected();
+    for (n, camera) in ["c", "c", "d", "e"].into_iter().enumerate() {
+        let mut event = event(n as u32);
+        event.key.camera = CameraId::try_new(camera).unwrap();
+        outbox.push(n as u64, event, Some(n as i64));
+    }
+    let tokens: Vec<(u64, String)> = std::iter::from_fn(|| next(&mut outbox)).collect();
+    let texts: Vec<&str> = tokens.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts, ["0", "2", "3"]);
+    let Some(Arrived::Event(waiting)) = outbox.acked(tokens[1].0) else { panic!("an event") };
+    assert_eq!((waiting.stored, waiting.queued), (Some(2), false));
+    assert_eq!(sent(&mut outbox), None, "the other one of c still waits");
+    outbox.acked(tokens[0].0).unwrap();
+    assert_eq!(sent(&mut outbox).unwrap(), "1");
+}
+
+#[test]
+fn no_more_are_in_flight_than_the_link_has_places_for() {
+    let mut outbox = Outbox::new(10);
+    outbox.connected();
+    for n in 0..40 {
+        outbox.retain(format!("t{n:02}"), "x");
+    }
+    let sent = std::iter::from_fn(|| next(&mut outbox)).count();
+    assert_eq!(sent, IN_FLIGHT);
 }
 
 #[test]
 fn an_unacknowledged_event_is_sent_again() {
     let mut outbox = Outbox::new(10);
     outbox.connected();
-    outbox.push(event(1));
-    assert_eq!(sent(&mut outbox).unwrap(), "1");
+    push(&mut outbox, 1);
+    let (old, _) = next(&mut outbox).unwrap();
     outbox.disconnected();
     outbox.connected();
-    assert_eq!(sent(&mut outbox).unwrap(), "1 queued");
+    let (new, text) = next(&mut outbox).unwrap();
+    assert_eq!(text, "1 queued");
+    assert_eq!(outbox.acked(old), None, "that was another connection");
+    assert!(outbox.acked(new).is_some());
+}
+
+#[test]
+fn what_the_history_takes_later_is_known_by_its_number() {
+    let mut outbox = Outbox::new(10);
+    push(&mut outbox, 7);
+    assert_eq!(outbox.unstored(), 1);
+    assert!(outbox.stored(7, 70));
+    assert!(!outbox.stored(8, 80));
+    assert_eq!((outbox.unstored(), outbox.waiting()), (0, 1));
 }
 
 #[test]
@@ -72,11 +133,11 @@ fn a_state_that_changes_in_flight_is_sent_again() {
     let mut outbox = Outbox::new(10);
     outbox.connected();
     outbox.retain("t".into(), "ON");
-    assert_eq!(sent(&mut outbox).unwrap(), "t=ON");
+    let (token, _) = next(&mut outbox).unwrap();
     outbox.retain("t".into(), "OFF");
-    outbox.acked();
-    assert_eq!(sent(&mut outbox).unwrap(), "t=OFF");
-    outbox.acked();
+    assert_eq!(sent(&mut outbox), None, "two values of one topic could change places");
+    outbox.acked(token);
+    deliver(&mut outbox, "t=OFF");
     outbox.retain("t".into(), "OFF");
     assert!(outbox.is_empty(), "the same value is not news");
 }
@@ -86,8 +147,7 @@ fn a_cleared_topic_is_forgotten_once_the_broker_knows() {
     let mut outbox = Outbox::new(10);
     outbox.connected();
     outbox.retain("t".into(), "");
-    assert_eq!(sent(&mut outbox).unwrap(), "t=");
-    outbox.acked();
+    assert_eq!(deliver(&mut outbox, "t="), Some(Arrived::Cleared("t".into())));
     outbox.disconnected();
     outbox.connected();
     assert_eq!(sent(&mut outbox), None);
@@ -96,13 +156,14 @@ fn a_cleared_topic_is_forgotten_once_the_broker_knows() {
 #[test]
 fn a_full_outbox_drops_its_oldest_but_never_the_one_in_flight() {
     let mut outbox = Outbox::new(2);
-    assert!(!outbox.push(event(1)));
-    assert!(!outbox.push(event(2)));
-    assert!(outbox.push(event(3)));
+    assert_eq!(push(&mut outbox, 1), None);
+    assert_eq!(push(&mut outbox, 2), None);
+    assert_eq!(push(&mut outbox, 3).unwrap().number, 1);
     outbox.connected();
-    assert_eq!(sent(&mut outbox).unwrap(), "2 queued");
-    assert!(outbox.push(event(4)));
-    outbox.acked();
+    let (token, text) = next(&mut outbox).unwrap();
+    assert_eq!(text, "2 queued");
+    assert_eq!(push(&mut outbox, 4).unwrap().number, 3);
+    outbox.acked(token);
     assert_eq!(sent(&mut outbox).unwrap(), "4");
     assert_eq!((outbox.dropped(), outbox.waiting()), (2, 1));
 }
@@ -134,54 +195,76 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 struct Broker {
     retained: BTreeMap<String, Vec<u8>>,
     events: Vec<u32>,
-    unacked: bool,
+    unacked: VecDeque<u64>,
 }
 
 impl Broker {
     fn hear(&mut self, outbox: &mut Outbox) -> bool {
         match outbox.next_message() {
             None => return false,
-            Some(Next::Retained { topic, payload }) => {
+            Some(Next::Retained { token, topic, payload }) => {
                 self.retained.insert(topic.to_owned(), payload.to_vec());
+                self.unacked.push_back(token);
             }
-            Some(Next::Event { event, .. }) => self.events.push(event.id.parse().unwrap()),
+            Some(Next::Event { token, event, .. }) => {
+                self.events.push(event.id.parse().unwrap());
+                self.unacked.push_back(token);
+            }
         }
-        self.unacked = true;
         true
+    }
+
+    fn ack(&mut self, outbox: &mut Outbox) {
+        if let Some(token) = self.unacked.pop_front() {
+            outbox.acked(token);
+        }
     }
 }
 
 proptest! {
-    /// However connections break: every event arrives, first copies in order, and the broker
-    /// ends up with the newest value of every topic.
+    /// However connections break: every event arrives, first copies of each camera in order, and
+    /// the broker ends up with the newest value of every topic.
     #[test]
     fn nothing_is_lost(steps in steps()) {
+        let cameras = ["a", "b"].map(|id| CameraId::try_new(id).unwrap());
         let mut outbox = Outbox::new(1000);
         let mut broker = Broker::default();
         let mut wanted: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let mut pushed = 0;
         for step in steps {
             match step {
-                Step::Push => { outbox.push(event(pushed)); pushed += 1; }
+                Step::Push => {
+                    let mut event = event(pushed);
+                    event.key.camera = cameras[pushed as usize % 2].clone();
+                    outbox.push(u64::from(pushed), event, None);
+                    pushed += 1;
+                }
                 Step::Retain(topic, value) => {
                     wanted.insert(topic.to_string(), vec![value + 1]);
                     outbox.retain(topic.to_string(), vec![value + 1]);
                 }
                 Step::Send => { broker.hear(&mut outbox); }
-                Step::Ack => if std::mem::take(&mut broker.unacked) { drop(outbox.acked()); },
-                Step::Lose => { outbox.disconnected(); broker.unacked = false; }
+                Step::Ack => broker.ack(&mut outbox),
+                Step::Lose => { outbox.disconnected(); broker.unacked.clear(); }
                 Step::Connect => if !outbox.is_connected() { outbox.connected() },
             }
         }
         outbox.disconnected();
         outbox.connected();
-        while broker.hear(&mut outbox) { outbox.acked(); }
+        broker.unacked.clear();
+        while !outbox.is_empty() {
+            while broker.hear(&mut outbox) {}
+            broker.ack(&mut outbox);
+        }
         prop_assert!(outbox.is_empty());
         prop_assert_eq!(broker.retained, wanted);
         let mut first_copies: Vec<u32> = Vec::new();
         for n in broker.events {
             if !first_copies.contains(&n) { first_copies.push(n) }
         }
-        prop_assert_eq!(first_copies, (0..pushed).collect::<Vec<_>>());
+        for camera in 0..2 {
+            let copies: Vec<u32> = first_copies.iter().copied().filter(|n| n % 2 == camera).collect();
+            prop_assert_eq!(copies, (camera..pushed).step_by(2).collect::<Vec<_>>());
+        }
     }
 }
