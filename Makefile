@@ -35,7 +35,7 @@ test: lint
 chaos:
 	scripts/setup test
 	cargo build --release --example camera
-	SEEWHEN_CHAOS=1 cargo test --release --test faults --test endurance -- --nocapture --test-threads 1
+	SEEWHEN_CHAOS=1 cargo test --release --test faults --test endurance --test outbox -- --nocapture --test-threads 1
 
 lint:
 	scripts/setup test

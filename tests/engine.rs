@@ -171,27 +171,26 @@ fn inference_ends_when_the_device_stays_away() {
     running.inferring.join().unwrap();
 }
 
-/// The payloads of `topic`, as far as they have been sent, each confirmed.
+/// Confirms what is sent until each of `wanted`, a topic and a part of its payload, has been, in any
+/// order.
 async fn payloads(
     messages: &mut mpsc::Receiver<Message>,
     events: &mpsc::Sender<LinkEvent>,
-    topic: &str,
-    wanted: &str,
+    wanted: &[(&str, &str)],
 ) {
+    let mut missing = wanted.to_vec();
     let found = async {
-        while let Some(message) = messages.recv().await {
+        while !missing.is_empty() {
+            let message = messages.recv().await.expect("the publisher has ended");
             if message.confirmed {
                 events.send(LinkEvent::Acked { token: message.token }).await.unwrap();
             }
-            if message.topic == topic && String::from_utf8_lossy(&message.payload).contains(wanted)
-            {
-                return;
-            }
+            let payload = String::from_utf8_lossy(&message.payload);
+            missing.retain(|(topic, part)| message.topic != *topic || !payload.contains(part));
         }
-        panic!("the publisher has ended");
     };
     let found = tokio::time::timeout(PATIENCE, found).await;
-    found.unwrap_or_else(|_| panic!("no {wanted} on {topic}"));
+    found.unwrap_or_else(|_| panic!("not all of {wanted:?}"));
 }
 
 /// While nobody can look, no label stays on and nothing claims to be available.
@@ -222,7 +221,8 @@ async fn nothing_stays_on_while_the_device_is_gone() {
         grace: Duration::from_secs(1),
     }));
     events.send(LinkEvent::Connected { connection: 1 }).await.unwrap();
-    payloads(&mut messages, &events, "seewhen/gate/available", "online").await;
+    let (available, event) = ("seewhen/gate/available", "seewhen/gate/yard/w/thing/event");
+    payloads(&mut messages, &events, &[(available, "online")]).await;
     let rules = rules();
     let probabilities = vec![(LabelId::try_new("thing").unwrap(), 0.9)];
     let watch = WatchId::try_new("w").unwrap();
@@ -230,11 +230,10 @@ async fn nothing_stays_on_while_the_device_is_gone() {
     let captured = clock.captured();
     let scored = seewhen::watch::Scored { camera: camera(), captured, scores, rules };
     observe.send(Observation::Scored(scored)).await.unwrap();
-    payloads(&mut messages, &events, "seewhen/gate/yard/w/thing/event", "start").await;
+    payloads(&mut messages, &events, &[(event, "start")]).await;
     let lost = ModelState::Lost("gone".into());
     observe.send(Observation::Model(lost)).await.unwrap();
-    payloads(&mut messages, &events, "seewhen/gate/available", "offline").await;
-    payloads(&mut messages, &events, "seewhen/gate/yard/w/thing/event", "end").await;
+    payloads(&mut messages, &events, &[(available, "offline"), (event, "end")]).await;
     observe.send(Observation::Model(ModelState::Working)).await.unwrap();
-    payloads(&mut messages, &events, "seewhen/gate/available", "online").await;
+    payloads(&mut messages, &events, &[(available, "online")]).await;
 }

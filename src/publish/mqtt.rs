@@ -4,6 +4,8 @@
 //! message of an old one lingers in its queues; what must arrive is kept by the outbox, which
 //! sends it again. Ends when the publisher closes its end, after a clean disconnect.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rumqttc::{
@@ -33,6 +35,12 @@ pub struct Link {
     pub messages: mpsc::Receiver<Message>,
     pub events: mpsc::Sender<LinkEvent>,
     pub backoff: Backoff,
+}
+
+#[derive(Default)]
+struct Flight {
+    asked: Mutex<VecDeque<u64>>,
+    sent: Mutex<BTreeMap<u16, u64>>,
 }
 
 /// How one connection ended.
@@ -87,14 +95,20 @@ async fn run_once(link: &mut Link, connection: u64) -> Life {
     eventloop.set_network_options(network);
     let events = &link.events;
     let messages = &mut link.messages;
+    let flight = Flight::default();
     tokio::select! {
-        life = listen(eventloop, events, connection) => life,
-        () = forward(client, messages, connection) => Life::Over,
+        life = listen(eventloop, events, connection, &flight) => life,
+        () = forward(client, messages, connection, &flight) => Life::Over,
     }
 }
 
 /// Passes on what the broker says, until the connection ends.
-async fn listen(mut eventloop: EventLoop, events: &mpsc::Sender<LinkEvent>, n: u64) -> Life {
+async fn listen(
+    mut eventloop: EventLoop,
+    events: &mpsc::Sender<LinkEvent>,
+    n: u64,
+    flight: &Flight,
+) -> Life {
     loop {
         let event = match eventloop.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
@@ -102,7 +116,19 @@ async fn listen(mut eventloop: EventLoop, events: &mpsc::Sender<LinkEvent>, n: u
                 LinkEvent::Connected { connection: n }
             }
             Ok(Event::Incoming(Packet::PubAck(ack))) => {
-                LinkEvent::Acked { token: u64::from(ack.pkid) }
+                match flight.sent.lock().unwrap_or_else(PoisonError::into_inner).remove(&ack.pkid) {
+                    Some(token) => LinkEvent::Acked { token },
+                    None => continue,
+                }
+            }
+            Ok(Event::Outgoing(Outgoing::Publish(pkid))) => {
+                if pkid != 0
+                    && let Some(token) =
+                        flight.asked.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+                {
+                    flight.sent.lock().unwrap_or_else(PoisonError::into_inner).insert(pkid, token);
+                }
+                continue;
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return Life::Over,
             Ok(_) => continue,
@@ -116,10 +142,18 @@ async fn listen(mut eventloop: EventLoop, events: &mpsc::Sender<LinkEvent>, n: u
 
 /// Hands messages to the connection. When the publisher closes its end it says goodbye and then
 /// waits to be ended by [`listen`], which sees the goodbye go out.
-async fn forward(client: AsyncClient, messages: &mut mpsc::Receiver<Message>, connection: u64) {
+async fn forward(
+    client: AsyncClient,
+    messages: &mut mpsc::Receiver<Message>,
+    connection: u64,
+    flight: &Flight,
+) {
     while let Some(message) = messages.recv().await {
         if message.connection != connection {
             continue;
+        }
+        if message.confirmed {
+            flight.asked.lock().unwrap_or_else(PoisonError::into_inner).push_back(message.token);
         }
         let qos = if message.confirmed { QoS::AtLeastOnce } else { QoS::AtMostOnce };
         if client.publish(message.topic, qos, message.retain, message.payload).await.is_err() {

@@ -96,8 +96,19 @@ pub struct Broker {
 
 impl Broker {
     pub fn start() -> Self {
+        Self::start_with(|_| String::new())
+    }
+
+    /// The same with more listeners, in mosquitto's words. The files that they name may lie in
+    /// the folder.
+    pub fn start_with(listeners: impl FnOnce(&Path) -> String) -> Self {
         let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
-        let config = format!("listener {port} 127.0.0.1\nallow_anonymous true\n");
+        // Root's folders are closed to the user that mosquitto would become.
+        let config = format!(
+            "per_listener_settings true\nuser root\nlistener {port} 127.0.0.1\nallow_anonymous \
+             true\n{}",
+            listeners(folder.path())
+        );
         std::fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
         let mut broker = Self { port, folder, process: None };
         broker.restart();
@@ -107,6 +118,14 @@ impl Broker {
     /// Ends the broker at once; what it retained is lost.
     pub fn stop(&mut self) {
         self.process = None;
+    }
+
+    /// Ends the broker as its service would; what it is to keep is kept.
+    pub fn stop_gently(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        let line = format!("kill -TERM {}", process.child.id());
+        assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+        process.child.wait().unwrap();
     }
 
     pub fn restart(&mut self) {
@@ -120,7 +139,13 @@ impl Broker {
     }
 
     pub fn subscribe(&self) -> Subscriber {
+        self.subscribe_with(&[])
+    }
+
+    /// The same with more arguments for mosquitto_sub.
+    pub fn subscribe_with(&self, arguments: &[&str]) -> Subscriber {
         let mut command = Command::new("mosquitto_sub");
+        command.args(arguments);
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
         command.args(["-q", "1", "-t", "seewhen/#", "-F", "%U %r %t %p"]);
         command.stdout(Stdio::piped());
@@ -227,6 +252,11 @@ impl Seewhen {
     pub fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("seewhen.toml"), config).unwrap();
+        Self::start_in(folder, environment)
+    }
+
+    /// Starts where another was, with its configuration and its state.
+    pub fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
         let mut command = command();
         command.arg("run").arg("--config").arg(folder.path().join("seewhen.toml"));
         command.stderr(Stdio::piped()).env("STATE_DIRECTORY", folder.path());
@@ -249,6 +279,12 @@ impl Seewhen {
 
     pub fn configure(&self, config: &str) {
         std::fs::write(self.folder.path().join("seewhen.toml"), config).unwrap();
+    }
+
+    /// Kills it with no time for anything.
+    pub fn kill(self) -> TempDir {
+        drop(self.process);
+        self.folder
     }
 
     /// Sends a signal by its name ("TERM").
