@@ -48,6 +48,8 @@ pub struct Message {
     /// The connection it was meant for: a later one must not send it, because everything is
     /// sent afresh then.
     pub connection: u64,
+    /// What [`LinkEvent::Acked`] calls it.
+    pub token: u64,
 }
 
 /// What the link to the broker tells.
@@ -58,8 +60,16 @@ pub enum LinkEvent {
         connection: u64,
     },
     Disconnected,
-    /// The one confirmed message in flight has arrived.
-    Acked,
+    /// The confirmed message with this token has arrived.
+    Acked {
+        token: u64,
+    },
+    /// A message on a topic that was subscribed to.
+    Received {
+        topic: String,
+        payload: Vec<u8>,
+        retained: bool,
+    },
 }
 
 /// The publisher's channel ends and settings.
@@ -91,6 +101,7 @@ pub async fn run(publisher: Publisher) -> usize {
         node,
         topics,
         connection: 0,
+        token: 0,
         known: BTreeSet::new(),
         labels: BTreeSet::new(),
         cameras: BTreeMap::new(),
@@ -133,6 +144,8 @@ struct Desk {
     node: NodeId,
     topics: Topics,
     connection: u64,
+    /// That of the last message.
+    token: u64,
     /// The cameras of the watches in force; others are not spoken of any more.
     known: BTreeSet<CameraId>,
     /// The labels whose states are retained.
@@ -244,7 +257,8 @@ impl Desk {
                 self.outbox.connected();
             }
             LinkEvent::Disconnected => self.outbox.disconnected(),
-            LinkEvent::Acked => {
+            LinkEvent::Received { .. } => {}
+            LinkEvent::Acked { .. } => {
                 if let Some(event) = self.outbox.acked() {
                     let took = self.clock.wall().0 - event.frame_time.0;
                     let took = Duration::try_from_secs_f64(took).unwrap_or_default();
@@ -266,8 +280,9 @@ impl Desk {
                 false,
             ),
         };
-        let connection = self.connection;
-        let message = Message { topic, payload, retain, confirmed: true, connection };
+        self.token += 1;
+        let (connection, token) = (self.connection, self.token);
+        let message = Message { topic, payload, retain, confirmed: true, connection, token };
         if self.link.try_send(message).is_err() {
             // As good as a lost connection: everything is sent again on the next one.
             self.outbox.disconnected();
@@ -280,7 +295,8 @@ impl Desk {
         // A place stays free for the confirmed message.
         if self.outbox.is_connected() && self.link.capacity() > 1 {
             let connection = self.connection;
-            let message = Message { topic, payload, retain: false, confirmed: false, connection };
+            let (retain, confirmed) = (false, false);
+            let message = Message { topic, payload, retain, confirmed, connection, token: 0 };
             if self.link.try_send(message).is_err() {
                 tracing::debug!("probabilities dropped: the link is busy");
             }

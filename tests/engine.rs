@@ -181,7 +181,7 @@ async fn payloads(
     let found = async {
         while let Some(message) = messages.recv().await {
             if message.confirmed {
-                events.send(LinkEvent::Acked).await.unwrap();
+                events.send(LinkEvent::Acked { token: message.token }).await.unwrap();
             }
             if message.topic == topic && String::from_utf8_lossy(&message.payload).contains(wanted)
             {

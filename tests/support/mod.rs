@@ -96,8 +96,19 @@ pub struct Broker {
 
 impl Broker {
     pub fn start() -> Self {
+        Self::start_with(|_| String::new())
+    }
+
+    /// The same with more listeners, in mosquitto's words. The files that they name may lie in
+    /// the folder.
+    pub fn start_with(listeners: impl FnOnce(&Path) -> String) -> Self {
         let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
-        let config = format!("listener {port} 127.0.0.1\nallow_anonymous true\n");
+        // Root's folders are closed to the user that mosquitto would become.
+        let config = format!(
+            "per_listener_settings true\nuser root\nlistener {port} 127.0.0.1\nallow_anonymous \
+             true\n{}",
+            listeners(folder.path())
+        );
         std::fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
         let mut broker = Self { port, folder, process: None };
         broker.restart();
