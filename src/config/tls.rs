@@ -18,7 +18,7 @@ use rustls::{Error as TlsError, RootCertStore};
 
 use super::secret::{Surroundings, expand};
 use super::section::Section;
-use super::value::words;
+use super::value::{text, words};
 
 /// How the connection to the broker is encrypted.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -93,7 +93,7 @@ pub(super) fn must_be_absent(mqtt: &Section<'_>) {
 
 /// An empty text counts as not given, so that the environment can take one away.
 fn given(mqtt: &Section<'_>, key: &str) -> bool {
-    mqtt.has(key) && mqtt.peek(key, |value| super::value::text(value)).as_deref() != Some("")
+    mqtt.has(key) && mqtt.peek(key, text).as_deref() != Some("")
 }
 
 /// A file as it was named, and what is in it.
@@ -105,7 +105,7 @@ struct File {
 impl File {
     /// `None` for an empty path.
     fn read(value: &Value, surroundings: &Surroundings) -> Result<Option<Self>, String> {
-        if super::value::text(value)?.is_empty() {
+        if text(value)?.is_empty() {
             return Ok(None);
         }
         let named = words(value)?;
