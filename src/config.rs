@@ -17,10 +17,11 @@ mod secret;
 mod section;
 mod settings;
 mod source;
+mod tls;
 mod value;
 mod watch;
 
-pub use broker::{Broker, MqttConfig};
+pub use broker::{Broker, MqttConfig, MqttVersion};
 pub use camera::Camera;
 pub use diff::Diff;
 pub use history::HistoryConfig;
@@ -29,6 +30,7 @@ pub use problem::{Place, Problem, Problems};
 pub use secret::{Secret, Surroundings};
 pub use settings::{Device, ModelConfig, Precision, parse_device, parse_precision};
 pub use source::{CameraSource, Network, Transport, parse_source};
+pub use tls::{Identity, Tls};
 pub use watch::{LabelConfig, WatchConfig};
 
 use crate::model::NodeId;

@@ -47,10 +47,11 @@ pub struct Message {
     pub retain: bool,
     /// QoS 1: [`LinkEvent::Acked`] with `token` follows. Else QoS 0.
     pub confirmed: bool,
-    pub token: u64,
     /// The connection it was meant for: a later one must not send it, because everything is
     /// sent afresh then.
     pub connection: u64,
+    /// What [`LinkEvent::Acked`] calls it.
+    pub token: u64,
 }
 
 /// What the link to the broker tells.
@@ -64,6 +65,12 @@ pub enum LinkEvent {
     /// The confirmed message with this token has arrived.
     Acked {
         token: u64,
+    },
+    /// A message on a topic that was subscribed to.
+    Received {
+        topic: String,
+        payload: Vec<u8>,
+        retained: bool,
     },
 }
 

@@ -118,6 +118,7 @@ pub struct Status {
     batches: AtomicU64,
     encoded: AtomicU64,
     turns: AtomicU64,
+    ignored: AtomicU64,
     stages: [Latency; Stage::ALL.len()],
 }
 
@@ -180,6 +181,15 @@ impl Status {
     pub fn counts(&self) -> Vec<(CameraId, CameraCounts)> {
         let cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
         cameras.iter().map(|(id, status)| (id.clone(), status.counts())).collect()
+    }
+
+    /// A message of the broker's was too large, or came when the publisher was busy.
+    pub fn message_ignored(&self) {
+        self.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn messages_ignored(&self) -> u64 {
+        self.ignored.load(Ordering::Relaxed)
     }
 
     pub fn batch_encoded(&self, frames: usize) {

@@ -9,7 +9,8 @@ use super::keys;
 use super::secret::{Piece, Secret, Surroundings, pieces};
 use super::section::Section;
 use super::source::{Address, LookUp, masked};
-use super::value::{count, text};
+use super::tls::{self, Tls};
+use super::value::{choice, count, text};
 
 /// `[mqtt]`
 #[derive(Debug, Clone, PartialEq)]
@@ -28,14 +29,25 @@ pub struct MqttConfig {
 pub struct Broker {
     pub host: String,
     pub port: u16,
-    pub tls: bool,
+    pub version: MqttVersion,
+    /// How the connection is encrypted, where it is.
+    pub tls: Option<Tls>,
     pub user: Option<String>,
     pub password: Option<Secret>,
 }
 
+/// What is spoken with a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MqttVersion {
+    /// 3.1.1
+    #[default]
+    V3,
+    V5,
+}
+
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, port) = (if self.tls { "mqtts" } else { "mqtt" }, self.port);
+        let (scheme, port) = (if self.tls.is_some() { "mqtts" } else { "mqtt" }, self.port);
         let user = if self.user.is_some() { "***@" } else { "" };
         write!(f, "Broker({scheme}://{user}{}:{port})", self.host)
     }
@@ -45,6 +57,9 @@ impl fmt::Debug for Broker {
 pub(super) fn read(root: &Section<'_>, surroundings: &Surroundings) -> Option<MqttConfig> {
     let mqtt = root.section("mqtt", keys::MQTT)?;
     let broker = mqtt.get("url", |value| address(value, surroundings));
+    let versions = [("3.1.1", MqttVersion::V3), ("5", MqttVersion::V5)];
+    let version = mqtt.get("version", |value| choice(value, &versions));
+    let tls = tls::read(&mqtt, surroundings);
     let user = credential(&mqtt, "user", surroundings);
     let password = credential(&mqtt, "password", surroundings);
     let prefix = mqtt.get("prefix", |value| levels(text(value)?));
@@ -62,6 +77,11 @@ pub(super) fn read(root: &Section<'_>, surroundings: &Surroundings) -> Option<Mq
             mqtt.problem(key, "is also in url; keep one of them");
         }
     }
+    match &mut broker.tls {
+        Some(wanted) => *wanted = tls,
+        None => tls::must_be_absent(&mqtt),
+    }
+    broker.version = version?;
     broker.user = broker.user.or(user);
     broker.password = broker.password.or(password.map(Secret::new));
     if broker.password.is_some() && broker.user.is_none() && !mqtt.has("user") {
@@ -123,7 +143,8 @@ fn broker(text: &str, look_up: LookUp<'_>) -> Result<Broker, String> {
         None => return Err("the host is missing".to_owned()),
     };
     let port = url.port().unwrap_or(default_port);
-    Ok(Broker { host, port, tls, user, password: password.map(Secret::new) })
+    let (version, tls) = (MqttVersion::default(), tls.then(Tls::default));
+    Ok(Broker { host, port, version, tls, user, password: password.map(Secret::new) })
 }
 
 /// Levels of an MQTT topic that can be published to.

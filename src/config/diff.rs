@@ -1,6 +1,8 @@
 //! What changed between two configurations, for reload.
 
-use super::{Config, ModelConfig, MqttConfig};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::{Broker, Config, ModelConfig, MqttConfig, Tls};
 use crate::model::{CameraId, WatchId};
 
 /// What a reload has to do.
@@ -70,9 +72,13 @@ impl Config {
         } = &self.model;
         let MqttConfig { broker, prefix, discovery, outbox } = &self.mqtt;
         let super::HistoryConfig { dir: history_dir, keep, max_size } = &self.history;
-        let super::Broker { host, port, tls, user, password } = broker;
+        let Broker { host, port, version, tls, user, password } = broker;
         let (model, mqtt) = (&new.model, &new.mqtt);
-        let address = (&mqtt.broker.host, &mqtt.broker.port, &mqtt.broker.tls);
+        let address = (host, port, tls.is_some());
+        let new_tls = &mqtt.broker.tls;
+        let new_address = (&mqtt.broker.host, &mqtt.broker.port, new_tls.is_some());
+        // What is in the files counts, since they are read at start only.
+        let (old_tls, new_tls) = (Files::of(tls.as_ref()), Files::of(new_tls.as_ref()));
         let keys = [
             ("node", self.node == new.node),
             ("model.bundle", *bundle == model.bundle),
@@ -83,9 +89,13 @@ impl Config {
             ("model.max_batch", *max_batch == model.max_batch),
             ("model.gpu_memory", *gpu_memory == model.gpu_memory),
             ("model.max_wait", *max_wait == model.max_wait),
-            ("mqtt.url", (host, port, tls) == address),
+            ("mqtt.url", address == new_address),
+            ("mqtt.version", *version == mqtt.broker.version),
             ("mqtt.user", *user == mqtt.broker.user),
             ("mqtt.password", *password == mqtt.broker.password),
+            ("mqtt.ca_file", old_tls.ca == new_tls.ca),
+            ("mqtt.client_cert", old_tls.chain == new_tls.chain),
+            ("mqtt.client_key", old_tls.key == new_tls.key),
             ("mqtt.prefix", *prefix == mqtt.prefix),
             ("mqtt.discovery", *discovery == mqtt.discovery),
             ("mqtt.outbox", *outbox == mqtt.outbox),
@@ -94,6 +104,27 @@ impl Config {
             ("history.max_size", *max_size == new.history.max_size),
         ];
         keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    }
+}
+
+/// What each of the TLS keys stands for.
+struct Files<'a> {
+    ca: Option<&'a Vec<CertificateDer<'static>>>,
+    chain: Option<&'a Vec<CertificateDer<'static>>>,
+    key: Option<&'a PrivateKeyDer<'static>>,
+}
+
+impl<'a> Files<'a> {
+    fn of(tls: Option<&'a Tls>) -> Self {
+        let Some(Tls { ca, identity }) = tls else {
+            return Self { ca: None, chain: None, key: None };
+        };
+        let identity = identity.as_ref();
+        Self {
+            ca: ca.as_ref(),
+            chain: identity.map(|own| &own.chain),
+            key: identity.map(|own| &*own.key),
+        }
     }
 }
 

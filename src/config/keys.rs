@@ -13,8 +13,19 @@ pub(super) const MODEL: &[&str] = &[
     "gpu_memory",
     "max_wait",
 ];
-pub(super) const MQTT: &[&str] = &["url", "user", "password", "prefix", "discovery", "outbox"];
 pub(super) const HISTORY: &[&str] = &["dir", "keep", "max_size"];
+pub(super) const MQTT: &[&str] = &[
+    "url",
+    "version",
+    "user",
+    "password",
+    "ca_file",
+    "client_cert",
+    "client_key",
+    "prefix",
+    "discovery",
+    "outbox",
+];
 pub(super) const CAMERA: &[&str] = &[
     "id",
     "source",

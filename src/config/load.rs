@@ -44,6 +44,7 @@ const DEFAULTS: File<'_> = File {
         max_wait = "0s"
         [mqtt]
         url = "mqtt://127.0.0.1:1883"
+        version = "3.1.1"
         prefix = "seewhen"
         discovery = "homeassistant"
         outbox = 10000

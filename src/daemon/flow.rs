@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -128,11 +129,14 @@ impl Flow {
         let topics = Topics::new(&config.mqtt.prefix, &config.node);
         let link = Link {
             broker: config.mqtt.broker.clone(),
+            security: mqtt::security(&config.mqtt.broker).context("TLS for the broker")?,
             client_id: format!("seewhen-{}", config.node),
             will_topic: topics.available(),
+            subscriptions: Vec::new(),
             messages,
             events: from_link,
             backoff: Backoff::default(),
+            status: status.clone(),
         };
         let history = History {
             file: history_file(config),

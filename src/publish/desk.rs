@@ -285,6 +285,8 @@ impl Desk {
                 self.outbox.connected();
             }
             LinkEvent::Disconnected => self.outbox.disconnected(),
+            // Nothing is subscribed to yet.
+            LinkEvent::Received { .. } => {}
             LinkEvent::Acked { token } => match self.outbox.acked(*token) {
                 Some(Arrived::Event(waiting)) => self.arrived(&waiting),
                 Some(Arrived::Cleared(topic)) => {

@@ -1,23 +1,34 @@
-//! The link to the broker, over rumqttc. The only file that knows it.
+//! The link to the broker, over rumqttc. The only module that knows it.
 //!
 //! rumqttc is used as a transport and nothing more: every connection gets a fresh client, so no
 //! message of an old one lingers in its queues; what must arrive is kept by the outbox, which
 //! sends it again. Ends when the publisher closes its end, after a clean disconnect.
+//!
+//! The loop, the back-off, the tokens and the reasons are the same for both versions of MQTT;
+//! what differs is in `v3` and `v5`, behind [`wire`].
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+mod failure;
+mod flight;
+mod tls;
+mod v3;
+mod v5;
+mod wire;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
-    NetworkOptions, Outgoing, Packet, QoS, Transport,
-};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{LinkEvent, Message, payload};
+pub use self::tls::{Security, security};
+
+use self::failure::{Facts, Failure};
+use self::flight::Flight;
+use self::wire::{Client, EventLoop, Heard};
+use super::{LinkEvent, Message};
 use crate::backoff::Backoff;
-use crate::config::{Broker, Secret};
+use crate::config::Broker;
+use crate::status::Status;
 
 /// Notices a dead broker within one and a half of these.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -25,29 +36,36 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const STABLE: Duration = Duration::from_secs(30);
 /// rumqttc's own request queue; [`Message`]s wait in the channel before it.
 const REQUESTS: usize = 8;
+/// Most confirmed messages that have not arrived yet.
+const IN_FLIGHT: u16 = 16;
+/// The largest payload that is handed on. What seewhen listens to is words, not pictures.
+const MAX_RECEIVED: usize = 64 * 1024;
 
 /// The link's channel ends and settings.
 pub struct Link {
     pub broker: Broker,
+    /// How the connection is encrypted, of [`security`].
+    pub security: Option<Security>,
     pub client_id: String,
     /// Where `offline` goes when the connection is lost.
     pub will_topic: String,
+    /// Topic filters whose messages are handed on as [`LinkEvent::Received`].
+    pub subscriptions: Vec<String>,
     pub messages: mpsc::Receiver<Message>,
     pub events: mpsc::Sender<LinkEvent>,
     pub backoff: Backoff,
-}
-
-#[derive(Default)]
-struct Flight {
-    asked: Mutex<VecDeque<u64>>,
-    sent: Mutex<BTreeMap<u16, u64>>,
+    pub status: Arc<Status>,
 }
 
 /// How one connection ended.
 enum Life {
     /// The publisher has closed its end.
     Over,
-    Lost(ConnectionError),
+    Lost {
+        failure: Failure,
+        /// The broker had accepted us before.
+        connected: bool,
+    },
 }
 
 /// Connects, and connects again, until the publisher is gone.
@@ -58,14 +76,17 @@ pub async fn run(mut link: Link) {
     loop {
         connection += 1;
         let born = Instant::now();
-        let Life::Lost(error) = run_once(&mut link, connection).await else { return };
+        let Life::Lost { failure, connected } = run_once(&mut link, connection).await else {
+            return;
+        };
         if link.events.send(LinkEvent::Disconnected).await.is_err() {
             return;
         }
         attempt = if born.elapsed() >= STABLE { 0 } else { attempt };
         let wait = link.backoff.delay(attempt, fastrand::f64());
         attempt += 1;
-        let reason = explain(&error);
+        let facts = Facts { broker: &link.broker, client_id: &link.client_id, connected };
+        let reason = failure.explain(&facts);
         tracing::warn!(broker = address, reason, attempt, ?wait, "no connection to the broker");
         if !pause(&mut link.messages, wait).await {
             return;
@@ -86,117 +107,145 @@ async fn pause(messages: &mut mpsc::Receiver<Message>, wait: Duration) -> bool {
     }
 }
 
+/// What both loops of one connection share.
+struct Connection<'a> {
+    number: u64,
+    client: Client,
+    subscriptions: &'a [String],
+    events: &'a mpsc::Sender<LinkEvent>,
+    status: &'a Status,
+    /// Held for one step of the books, never while anything waits.
+    flight: Mutex<Flight>,
+}
+
 /// One connection. Both loops live as long as it does: rumqttc's poll is never cut off half-way.
-async fn run_once(link: &mut Link, connection: u64) -> Life {
-    let (client, mut eventloop) = AsyncClient::new(options(link), REQUESTS);
-    // Small messages that wait for each other's acknowledgement cost 40 ms each.
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    eventloop.set_network_options(network);
-    let events = &link.events;
+async fn run_once(link: &mut Link, number: u64) -> Life {
+    let (client, eventloop) = wire::open(link);
+    let connection = Connection {
+        number,
+        client,
+        subscriptions: &link.subscriptions,
+        events: &link.events,
+        status: &link.status,
+        flight: Mutex::default(),
+    };
     let messages = &mut link.messages;
-    let flight = Flight::default();
     tokio::select! {
-        life = listen(eventloop, events, connection, &flight) => life,
-        () = forward(client, messages, connection, &flight) => Life::Over,
+        life = connection.listen(eventloop) => life,
+        () = connection.forward(messages) => Life::Over,
     }
 }
 
-/// Passes on what the broker says, until the connection ends.
-async fn listen(
-    mut eventloop: EventLoop,
-    events: &mpsc::Sender<LinkEvent>,
-    n: u64,
-    flight: &Flight,
-) -> Life {
-    loop {
-        let event = match eventloop.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                tracing::info!("connected to the broker");
-                LinkEvent::Connected { connection: n }
-            }
-            Ok(Event::Incoming(Packet::PubAck(ack))) => {
-                match flight.sent.lock().unwrap_or_else(PoisonError::into_inner).remove(&ack.pkid) {
-                    Some(token) => LinkEvent::Acked { token },
-                    None => continue,
+impl Connection<'_> {
+    fn flight(&self) -> MutexGuard<'_, Flight> {
+        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes on what the broker says, until the connection ends.
+    async fn listen(&self, mut eventloop: EventLoop) -> Life {
+        let mut connected = false;
+        loop {
+            let event = match eventloop.poll().await {
+                Ok(Heard::Connected { most }) => {
+                    tracing::info!("connected to the broker");
+                    connected = true;
+                    self.flight().most = most;
+                    // The request queue is empty: no message is sent before the publisher knows.
+                    if !self.subscriptions.is_empty() && !self.client.subscribe(self.subscriptions)
+                    {
+                        tracing::warn!(filters = ?self.subscriptions, "cannot be subscribed to");
+                    }
+                    LinkEvent::Connected { connection: self.number }
                 }
+                Ok(Heard::Sent { pkid }) => {
+                    self.flight().sent(pkid);
+                    continue;
+                }
+                Ok(Heard::Acked { pkid, refused }) => match self.acked(pkid, refused) {
+                    Some(event) => event,
+                    None => continue,
+                },
+                Ok(Heard::Received { topic, payload, retained }) => {
+                    self.hand_on(LinkEvent::Received { topic, payload, retained });
+                    continue;
+                }
+                Ok(Heard::TooLarge { topic, size }) => {
+                    self.status.message_ignored();
+                    tracing::warn!(topic, size, "a message larger than 64 KiB is ignored");
+                    continue;
+                }
+                Ok(Heard::Subscribed { refused }) => {
+                    for (number, reason) in refused {
+                        let filter = self.subscriptions.get(number);
+                        tracing::warn!(filter, reason, "the broker refuses a subscription");
+                    }
+                    continue;
+                }
+                Ok(Heard::Goodbye) => return Life::Over,
+                Ok(Heard::Other) => continue,
+                Err(failure) => return Life::Lost { failure, connected },
+            };
+            if self.events.send(event).await.is_err() {
+                tracing::debug!("the publisher has gone; finishing the connection");
             }
-            Ok(Event::Outgoing(Outgoing::Publish(pkid))) => {
-                if pkid != 0
-                    && let Some(token) =
-                        flight.asked.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-                {
-                    flight.sent.lock().unwrap_or_else(PoisonError::into_inner).insert(pkid, token);
+        }
+    }
+
+    /// A message that the broker has and does not want counts as arrived: it would be refused
+    /// again, and hold up all that come after it.
+    fn acked(&self, pkid: u16, refused: Option<String>) -> Option<LinkEvent> {
+        let confirmed = self.flight().acked(pkid)?;
+        if let Some(reason) = refused {
+            tracing::warn!(topic = confirmed.topic, reason, "the broker refuses a message");
+        }
+        Some(LinkEvent::Acked { token: confirmed.token })
+    }
+
+    /// Never waits: whoever floods us loses messages, not us the connection.
+    fn hand_on(&self, event: LinkEvent) {
+        if self.events.try_send(event).is_err() {
+            self.status.message_ignored();
+            tracing::debug!("a message is ignored: the publisher is busy");
+        }
+    }
+
+    /// Hands messages to the connection. When the publisher closes its end it says goodbye and
+    /// then waits to be ended by [`Self::listen`], which sees the goodbye go out.
+    async fn forward(&self, messages: &mut mpsc::Receiver<Message>) {
+        while let Some(message) = messages.recv().await {
+            if message.connection != self.number {
+                continue;
+            }
+            if !self.fits(&message) {
+                let arrived = LinkEvent::Acked { token: message.token };
+                if message.confirmed && self.events.send(arrived).await.is_err() {
+                    tracing::debug!("the publisher has gone");
                 }
                 continue;
             }
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => return Life::Over,
-            Ok(_) => continue,
-            Err(error) => return Life::Lost(error),
-        };
-        if events.send(event).await.is_err() {
-            tracing::debug!("the publisher has gone; finishing the connection");
+            if message.confirmed {
+                self.flight().requested(message.token, &message.topic);
+            }
+            if !self.client.publish(message).await {
+                break;
+            }
+        }
+        // Not connected: there is nobody to say goodbye to, and nothing more to do.
+        let goodbye = self.client.disconnect();
+        if tokio::time::timeout(Duration::from_secs(1), goodbye).await.is_ok_and(|sent| sent) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
-}
 
-/// Hands messages to the connection. When the publisher closes its end it says goodbye and then
-/// waits to be ended by [`listen`], which sees the goodbye go out.
-async fn forward(
-    client: AsyncClient,
-    messages: &mut mpsc::Receiver<Message>,
-    connection: u64,
-    flight: &Flight,
-) {
-    while let Some(message) = messages.recv().await {
-        if message.connection != connection {
-            continue;
+    /// Whether the broker takes a message of this size; one that it does not would end the
+    /// connection, again and again.
+    fn fits(&self, message: &Message) -> bool {
+        let Message { topic, payload, .. } = message;
+        let size = topic.len() + payload.len() + wire::OVERHEAD;
+        let most = self.flight().most.unwrap_or(usize::MAX);
+        if size > most {
+            tracing::warn!(topic, size, most, "a message is larger than the broker takes");
         }
-        if message.confirmed {
-            flight.asked.lock().unwrap_or_else(PoisonError::into_inner).push_back(message.token);
-        }
-        let qos = if message.confirmed { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-        if client.publish(message.topic, qos, message.retain, message.payload).await.is_err() {
-            break;
-        }
-    }
-    // Not connected: there is nobody to say goodbye to, and nothing more to do.
-    let goodbye = client.disconnect();
-    if tokio::time::timeout(Duration::from_secs(1), goodbye).await.is_ok_and(|sent| sent.is_ok()) {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-fn options(link: &Link) -> MqttOptions {
-    let broker = &link.broker;
-    let mut options = MqttOptions::new(&link.client_id, &broker.host, broker.port);
-    options.set_keep_alive(KEEP_ALIVE);
-    options.set_clean_session(true);
-    options.set_inflight(16);
-    options.set_last_will(LastWill::new(
-        &link.will_topic,
-        payload::OFFLINE,
-        QoS::AtLeastOnce,
-        true,
-    ));
-    if let Some(user) = &broker.user {
-        options.set_credentials(user, broker.password.as_ref().map_or("", Secret::reveal));
-    }
-    if broker.tls {
-        // The system's roots; a broker that cannot prove itself is refused, never fallen back from.
-        options.set_transport(Transport::tls_with_default_config());
-    }
-    options
-}
-
-/// What went wrong, with what to do where that is known.
-fn explain(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::ConnectionRefused(
-            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
-        ) => "the broker refused user and password: check mqtt.user and mqtt.password".to_owned(),
-        ConnectionError::Io(error) => error.to_string(),
-        ConnectionError::NetworkTimeout => "no answer in time".to_owned(),
-        other => other.to_string(),
+        size <= most
     }
 }

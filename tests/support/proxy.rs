@@ -45,17 +45,41 @@ type Shared = Arc<Mutex<State>>;
 pub struct Proxy {
     pub port: u16,
     state: Shared,
+    tape: Tape,
 }
+
+/// What went through, in both directions, where that is wanted.
+type Tape = Option<Arc<Mutex<Vec<u8>>>>;
 
 impl Proxy {
     pub fn to(upstream: u16) -> Self {
+        Self::start(upstream, None)
+    }
+
+    /// Keeps what goes through.
+    pub fn recording(upstream: u16) -> Self {
+        Self::start(upstream, Some(Arc::default()))
+    }
+
+    fn start(upstream: u16, tape: Tape) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let state =
             Arc::new(Mutex::new(State { mode: Mode::Pass, cuts: 0, upstream, loss: 0, lost: 0 }));
-        let shared = state.clone();
-        Builder::new().spawn(move || accept(listener, &shared)).unwrap();
-        Self { port, state }
+        let (shared, copy) = (state.clone(), tape.clone());
+        Builder::new().spawn(move || accept(listener, &shared, &copy)).unwrap();
+        Self { port, state, tape }
+    }
+
+    /// Whether `text` went through in the clear.
+    pub fn heard(&self, text: &str) -> bool {
+        let tape = self.tape.as_ref().expect("a proxy that records").lock().unwrap();
+        tape.windows(text.len()).any(|bytes| bytes == text.as_bytes())
+    }
+
+    /// How many bytes went through.
+    pub fn recorded(&self) -> usize {
+        self.tape.as_ref().expect("a proxy that records").lock().unwrap().len()
     }
 
     pub fn set(&self, mode: Mode) {
@@ -89,7 +113,7 @@ impl Drop for Proxy {
     }
 }
 
-fn accept(listener: TcpListener, shared: &Shared) {
+fn accept(listener: TcpListener, shared: &Shared, tape: &Tape) {
     let address = listener.local_addr().unwrap();
     let mut listener = Some(listener);
     loop {
@@ -102,7 +126,7 @@ fn accept(listener: TcpListener, shared: &Shared) {
                 open.set_nonblocking(true).unwrap();
                 if let Ok((client, _)) = open.accept() {
                     client.set_nonblocking(false).unwrap();
-                    connect(client, state, shared);
+                    connect(client, state, shared, tape);
                     continue;
                 }
             }
@@ -111,7 +135,8 @@ fn accept(listener: TcpListener, shared: &Shared) {
     }
 }
 
-fn connect(client: TcpStream, State { mode, cuts, upstream, .. }: State, shared: &Shared) {
+fn connect(client: TcpStream, state: State, shared: &Shared, tape: &Tape) {
+    let State { mode, cuts, upstream, .. } = state;
     if mode == Mode::Silent {
         let shared = shared.clone();
         let hold = move || {
@@ -132,6 +157,7 @@ fn connect(client: TcpStream, State { mode, cuts, upstream, .. }: State, shared:
             down,
             cuts,
             shared: shared.clone(),
+            tape: tape.clone(),
         };
         Builder::new().spawn(move || pump.run()).unwrap();
     }
@@ -145,6 +171,7 @@ struct Pump {
     down: bool,
     cuts: u32,
     shared: Shared,
+    tape: Tape,
 }
 
 impl Pump {
@@ -173,6 +200,9 @@ impl Pump {
             let mut data = chunk[..read].to_vec();
             if self.down && state.mode == Mode::Garbage {
                 data.fill_with(|| fastrand::u8(..));
+            }
+            if let Some(tape) = &self.tape {
+                tape.lock().unwrap().extend_from_slice(&data);
             }
             if !self.down {
                 data = self.redirect(data);

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::Config;
-use crate::config::{Broker, Camera, CameraSource, Device, LabelConfig, ModelConfig, MqttConfig};
+use crate::config::{
+    Broker, Camera, CameraSource, Device, LabelConfig, ModelConfig, MqttConfig, MqttVersion,
+};
 use crate::model::Every;
 use crate::model::{CameraId, LabelId, NodeId, View, WatchId};
 use crate::watch::ScoreKind;
@@ -46,7 +48,14 @@ fn config() -> Config {
             max_wait: Duration::ZERO,
         },
         mqtt: MqttConfig {
-            broker: Broker { host: "h".into(), port: 1, tls: false, user: None, password: None },
+            broker: Broker {
+                host: "h".into(),
+                port: 1,
+                version: MqttVersion::V3,
+                tls: None,
+                user: None,
+                password: None,
+            },
             prefix: "p".into(),
             discovery: String::new(),
             outbox: 1,
