@@ -154,13 +154,22 @@ impl Desk {
                 self.send_now(self.topics.probabilities(&camera, &watch), payload);
             }
             Notice::Event(event) => self.event(event),
+            Notice::Shadow(event) => tracing::info!(
+                camera = %event.key.camera,
+                watch = %event.key.watch,
+                label = %event.key.label,
+                kind = ?event.kind,
+                probability = event.probability,
+                id = &*event.id,
+                "event of a shadow label"
+            ),
         }
     }
 
     /// Sets the states of new labels, and clears what is retained of labels and cameras that are
     /// gone.
     fn watching(&mut self, set: &WatchSet) {
-        let labels: BTreeSet<LabelKey> = set.keys().collect();
+        let labels: BTreeSet<LabelKey> = set.told_keys().collect();
         for key in labels.difference(&self.labels) {
             self.outbox.retain(self.topics.state(key), payload::OFF);
         }

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use seewhen::config::{self, CameraSource, File, Loaded, Problems, Surroundings};
 use seewhen::model::Every;
@@ -32,7 +33,9 @@ fn read(path: &Path) -> String {
 
 fn surroundings(folder: &Path, variables: BTreeMap<String, String>) -> Surroundings {
     let host = "test-host".to_owned();
-    Surroundings { folder: folder.into(), host, variables, read: |path| fs::read_to_string(path) }
+    let zone = TimeZone::UTC;
+    let read = |path: &Path| fs::read_to_string(path);
+    Surroundings { folder: folder.into(), host, zone, variables, read }
 }
 
 fn outcome(main: &Path) -> Result<Loaded, Problems> {
