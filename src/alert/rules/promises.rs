@@ -91,7 +91,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     });
     let step = prop_oneof![
         40 => frame,
-        4 => gap().prop_map(|gap| Step::Tick { gap }),
+        8 => gap().prop_map(|gap| Step::Tick { gap }),
         1 => (0..2_usize).prop_map(|camera| Step::Lost { camera }),
         2 => (0..4_usize).prop_map(|rule| Step::Reload { rule }),
         3 => quarters.prop_map(|by| Step::SetClock { by }),
