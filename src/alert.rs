@@ -54,14 +54,14 @@ pub async fn run(alerts: Alerts) {
                     // In the media's own time every frame still counts; the end comes last.
                     if clock.is_some() && !change.available() {
                         let ended = rules.camera_lost(&change.camera, change.captured.at);
-                        teller.events(ended).await;
+                        teller.events(ended, rules.set()).await;
                     }
                     teller.tell(Notice::Camera(change)).await;
                 }
                 Some(Observation::Model(state)) => {
                     if state != ModelState::Working {
                         // Nobody looks any more: no label may stay on.
-                        teller.events(rules.end_all()).await;
+                        teller.events(rules.end_all(), rules.set()).await;
                     }
                     teller.tell(Notice::Model(state)).await;
                 }
@@ -69,18 +69,20 @@ pub async fn run(alerts: Alerts) {
             },
             _ = ticks.tick() => {
                 if let Some(clock) = clock {
-                    teller.events(rules.tick(clock.now())).await;
+                    teller.events(rules.tick(clock.captured()), rules.set()).await;
                 }
             }
         }
     }
-    teller.events(rules.end_all()).await;
+    teller.events(rules.end_all(), rules.set()).await;
 }
 
 async fn adopt(rules: &mut Rules, set: &Arc<WatchSet>, teller: &mut Teller) {
     if set.revision > rules.set().revision {
+        // What ends here was told, or not, by the rules that it started under.
+        let old = rules.set().clone();
         let ended = rules.adopt(set);
-        teller.events(ended).await;
+        teller.events(ended, &old).await;
         teller.tell(Notice::Watching(set.clone())).await;
     }
 }
@@ -89,7 +91,7 @@ async fn observe(rules: &mut Rules, scored: &Scored, teller: &mut Teller) {
     adopt(rules, &scored.rules, teller).await;
     let events = rules.observe(scored);
     teller.probabilities(scored, &events).await;
-    teller.events(events).await;
+    teller.events(events, rules.set()).await;
 }
 
 /// Sends notices, and holds back probabilities that nobody needs yet.
@@ -108,16 +110,21 @@ impl Teller {
         }
     }
 
-    async fn events(&self, events: Vec<Event>) {
+    /// `set` says which of them are of shadow labels.
+    async fn events(&self, events: Vec<Event>, set: &WatchSet) {
         for event in events {
-            self.tell(Notice::Event(event)).await;
+            let shadow = set.is_shadow(&event.key);
+            self.tell(if shadow { Notice::Shadow(event) } else { Notice::Event(event) }).await;
         }
     }
 
     /// Tells a watch's probabilities on trips, and else at most every `publish_every`.
     async fn probabilities(&mut self, scored: &Scored, events: &[Event]) {
         for score in &scored.scores {
-            let tripped = events.iter().any(|event| event.key.watch == score.watch);
+            // A trip of a shadow label must not show in what is sent.
+            let tripped = events
+                .iter()
+                .any(|event| event.key.watch == score.watch && !scored.rules.is_shadow(&event.key));
             if tripped || self.due(scored, score) {
                 let key = (scored.camera.clone(), score.watch.clone());
                 self.told.insert(key, scored.captured.at);

@@ -4,12 +4,15 @@
 //! snapshot and carries it along, so scoring and alerting never use different rules. Pure: no
 //! I/O, no clock.
 
+pub mod schedule;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ndarray::Array2;
 
+use self::schedule::Schedule;
 use crate::model::{
     CameraChange, CameraId, Captured, Event, LabelId, LabelKey, ModelState, Probability, Region,
     WallTime, WatchId, WatchScore,
@@ -24,10 +27,54 @@ pub struct LabelRule {
     pub clear: Probability,
     /// Must stay at or above `threshold` this long first.
     pub hold: Duration,
+    /// How many of the newest frames must be at or above `threshold`.
+    pub consensus: Consensus,
     /// After an event has ended, none starts for this long.
     pub cooldown: Duration,
     /// While an event is open, an `update` at most this often; zero for none.
     pub update_every: Duration,
+    /// When it may fire; `None`: always.
+    pub active: Option<Schedule>,
+    /// Its events are for the log alone.
+    pub shadow: bool,
+}
+
+impl LabelRule {
+    /// Whether it may fire at `time`.
+    pub fn is_active(&self, time: WallTime) -> bool {
+        self.active.as_ref().is_none_or(|schedule| schedule.is_active(time))
+    }
+}
+
+/// "3 of 5 frames": how many of the newest analysed frames must agree. Default: 1 of 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Consensus {
+    needed: usize,
+    of: usize,
+}
+
+impl Consensus {
+    /// Most frames that one may be asked of.
+    pub const MOST: usize = 100;
+
+    /// `None` unless 1 <= `needed` <= `of` <= [`Self::MOST`].
+    pub fn try_new(needed: usize, of: usize) -> Option<Self> {
+        (1 <= needed && needed <= of && of <= Self::MOST).then_some(Self { needed, of })
+    }
+
+    pub fn needed(self) -> usize {
+        self.needed
+    }
+
+    pub fn of(self) -> usize {
+        self.of
+    }
+}
+
+impl Default for Consensus {
+    fn default() -> Self {
+        Self { needed: 1, of: 1 }
+    }
 }
 
 /// One label: without a rule it is background, which takes probability and never fires.
@@ -94,6 +141,16 @@ impl WatchSet {
         watch.labels.iter().find(|label| label.id == key.label)?.rule.as_ref()
     }
 
+    /// Whether the events of a label are for the log alone.
+    pub fn is_shadow(&self, key: &LabelKey) -> bool {
+        self.rule(key).is_some_and(|rule| rule.shadow)
+    }
+
+    /// The labels whose states and events are sent.
+    pub fn told_keys(&self) -> impl Iterator<Item = LabelKey> + '_ {
+        self.keys().filter(|key| !self.is_shadow(key))
+    }
+
     /// Every label that can fire, on every camera it looks at.
     pub fn keys(&self) -> impl Iterator<Item = LabelKey> + '_ {
         self.watches.iter().flat_map(|watch| {
@@ -145,6 +202,8 @@ pub enum Notice {
         model: Arc<str>,
     },
     Event(Event),
+    /// An event of a shadow label, which is sent to nobody.
+    Shadow(Event),
 }
 
 /// One analysed frame: what every watch of its camera says, with the rules it was scored under.

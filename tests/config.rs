@@ -9,9 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use seewhen::config::{self, CameraSource, File, Loaded, Problems, Surroundings};
-use seewhen::model::Every;
+use seewhen::model::{Every, WallTime};
+use seewhen::watch::Consensus;
 
 const CONFIGS: &str = "tests/data/configs";
 
@@ -32,7 +34,9 @@ fn read(path: &Path) -> String {
 
 fn surroundings(folder: &Path, variables: BTreeMap<String, String>) -> Surroundings {
     let host = "test-host".to_owned();
-    Surroundings { folder: folder.into(), host, variables, read: |path| fs::read_to_string(path) }
+    let zone = TimeZone::UTC;
+    let read = |path: &Path| fs::read_to_string(path);
+    Surroundings { folder: folder.into(), host, zone, variables, read }
 }
 
 fn outcome(main: &Path) -> Result<Loaded, Problems> {
@@ -112,6 +116,40 @@ fn later_files_change_entries_by_id() {
     assert_eq!(labels, [("package", Some(0.9)), ("nothing", None), ("dog", Some(0.5))]);
     let watched: Vec<&str> = config.watches[0].cameras.iter().map(|id| id.as_str()).collect();
     assert_eq!(watched, ["porch", "yard", "drive"], "all, those of later files included");
+}
+
+#[test]
+fn a_label_has_its_own_schedule_or_that_of_its_watch() {
+    let config = outcome(&Path::new(CONFIGS).join("good/rules.toml")).expect("right").config;
+    let rules: Vec<_> = config.watches[0].labels.iter().map(|label| label.rule.as_ref()).collect();
+    let [Some(package), Some(cat), None] = rules[..] else { panic!("{rules:?}") };
+    // The 3rd of June 2026, a Wednesday, at 15:59 and 16:00 UTC: 18 o'clock in Vienna.
+    let (before, evening) = (WallTime(1_780_502_340.0), WallTime(1_780_502_400.0));
+    assert_eq!((package.is_active(before), package.is_active(evening)), (false, true));
+    assert!(cat.is_active(before) && cat.is_active(evening));
+    assert_eq!((package.consensus.needed(), package.consensus.of()), (3, 5));
+    assert_eq!((cat.consensus, package.shadow, cat.shadow), (Consensus::default(), false, true));
+}
+
+#[test]
+fn a_system_without_a_time_zone_is_named() {
+    let path = Path::new(CONFIGS).join("good/rules.toml");
+    let text = read(&path).replace("timezone = ", "# timezone = ");
+    let warnings = |zone: TimeZone, variables: &[(&str, &str)]| -> Vec<String> {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables = variables.iter().map(own).collect();
+        let surroundings = Surroundings { zone, ..surroundings(Path::new("/"), variables) };
+        let file = File { name: "a.toml", text: &text };
+        let loaded = config::parse(&[file], &surroundings).expect("right");
+        loaded.warnings.iter().map(ToString::to_string).collect()
+    };
+    let found = warnings(TimeZone::unknown(), &[]);
+    assert!(
+        matches!(&found[..], [one] if one.contains("timezone: this system has no")),
+        "{found:?}"
+    );
+    assert_eq!(warnings(TimeZone::unknown(), &[("SEEWHEN_TIMEZONE", "Asia/Tokyo")]).len(), 0);
+    assert_eq!(warnings(TimeZone::UTC, &[]).len(), 0);
 }
 
 #[test]

@@ -56,7 +56,10 @@ fn rules() -> Arc<WatchSet> {
         clear: 0.4,
         hold: Duration::ZERO,
         cooldown: Duration::ZERO,
+        consensus: Default::default(),
         update_every: Duration::ZERO,
+        active: None,
+        shadow: false,
     };
     Arc::new(WatchSet {
         cameras: vec![WatchedCamera { id: camera(), stale_after: Duration::from_secs(60) }],

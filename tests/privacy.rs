@@ -75,7 +75,10 @@ fn rules(camera: &CameraId) -> WatchSet {
         clear: 0.4,
         hold: Duration::ZERO,
         cooldown: Duration::ZERO,
+        consensus: Default::default(),
         update_every: Duration::ZERO,
+        active: None,
+        shadow: false,
     };
     WatchSet {
         cameras: vec![WatchedCamera { id: camera.clone(), stale_after: Duration::from_secs(9) }],

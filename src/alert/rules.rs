@@ -1,33 +1,35 @@
-//! The state machine that turns probabilities into events: threshold, clear, hold, cooldown.
+//! The state machine that turns probabilities into events: threshold, consensus, clear, hold,
+//! cooldown, schedule.
 //!
 //! Pure: time comes in with each frame or tick. For every label on every camera,
 //!
 //! ```text
-//!         p >= threshold            held long enough, no cooldown
-//!   off ----------------> rising ---------------------------------> on (start)
-//!    ^                      | p < threshold                          | p < clear, or no frames
-//!    +----------------------+----------------------------------------+ (end; cooldown begins)
+//!         p >= threshold            p >= threshold, enough frames agree,
+//!                                   held long enough, no cooldown
+//!   off ----------------> rising ---------------------------------------> on (start)
+//!    ^                      | too many frames below,                       | p < clear, no frames,
+//!    |                      | or outside the schedule                      | or outside the schedule
+//!    +----------------------+----------------------------------------------+ (end; cooldown begins)
 //! ```
 //!
+//! `rules/rise.rs` says how many frames are too many. The schedule goes by the wall clock of each
+//! frame or tick, everything else by monotonic time, so that a clock that is set disturbs nothing
+//! but the schedule. A rise and an open event never reach beyond the schedule.
+//!
 //! A start has exactly one end: also when frames stop, the label goes away, or seewhen stops.
+
+mod rise;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::rise::{Rise, Stay, Vote};
 use crate::model::{
     CameraId, Captured, Event, EventKind, LabelId, LabelKey, Moment, Probability, Region,
     WatchScore,
 };
 use crate::watch::{LabelRule, Scored, WatchSet};
-
-/// A stay above the threshold, from its first frame on.
-#[derive(Debug, Clone)]
-struct Stay {
-    since: Captured,
-    last: Captured,
-    top: Probability,
-}
 
 #[derive(Debug, Clone)]
 struct OpenEvent {
@@ -44,7 +46,7 @@ struct OpenEvent {
 #[derive(Debug, Clone)]
 enum Phase {
     Off,
-    Rising(Stay),
+    Rising(Rise),
     On(OpenEvent),
 }
 
@@ -84,14 +86,24 @@ impl Rules {
         &self.set
     }
 
-    /// Takes over newer watches. Labels that stay keep their memory; open events of labels that
-    /// went away or became background end. An older set changes nothing.
+    /// Takes over newer watches. Labels that stay keep their memory, but one whose rule changed
+    /// rises anew. Open events end of labels that went away, became background, or became or were
+    /// a shadow label: whoever was told of a start must be told of its end, and nobody else. An
+    /// older set changes nothing.
     pub fn adopt(&mut self, set: &Arc<WatchSet>) -> Vec<Event> {
         if set.revision <= self.set.revision {
             return Vec::new();
         }
-        let events = self.end_where(|key, _| set.rule(key).is_none());
+        let old = self.set.clone();
+        let events = self.end_where(None, |key, _| {
+            set.rule(key).is_none() || set.is_shadow(key) != old.is_shadow(key)
+        });
         self.labels.retain(|key, _| set.rule(key).is_some());
+        for (key, memory) in &mut self.labels {
+            if matches!(memory.phase, Phase::Rising(_)) && set.rule(key) != old.rule(key) {
+                memory.phase = Phase::Off;
+            }
+        }
         self.lost.retain(|camera, _| set.cameras.iter().any(|known| known.id == *camera));
         self.set = set.clone();
         events
@@ -124,20 +136,28 @@ impl Rules {
         events
     }
 
-    /// Ends what nobody has looked at for its camera's `stale_after`.
-    pub fn tick(&mut self, now: Moment) -> Vec<Event> {
-        self.expire(None, now)
+    /// Ends what nobody has looked at for its camera's `stale_after`, and what is outside its
+    /// schedule.
+    pub fn tick(&mut self, now: Captured) -> Vec<Event> {
+        let mut events = self.expire(None, now.at);
+        let set = self.set.clone();
+        // Frames from before the end may still be on their way: none of them starts an event.
+        events.extend(self.end_where(Some(now.at), |key, memory| {
+            let inside = |rule: &LabelRule| rule.is_active(now.time);
+            !matches!(memory.phase, Phase::Off) && !set.rule(key).is_some_and(inside)
+        }));
+        events
     }
 
     /// Ends everything of a camera whose frames have stopped.
     pub fn camera_lost(&mut self, camera: &CameraId, now: Moment) -> Vec<Event> {
         self.lost.insert(camera.clone(), now);
-        self.end_where(|key, _| key.camera == *camera)
+        self.end_where(None, |key, _| key.camera == *camera)
     }
 
     /// Ends everything: seewhen stops.
     pub fn end_all(&mut self) -> Vec<Event> {
-        self.end_where(|_, _| true)
+        self.end_where(None, |_, _| true)
     }
 
     fn expire(&mut self, camera: Option<&CameraId>, now: Moment) -> Vec<Event> {
@@ -145,13 +165,18 @@ impl Rules {
         let limit = |camera: &CameraId| {
             set.cameras.iter().find(|known| known.id == *camera).map(|known| known.stale_after)
         };
-        self.end_where(|key, memory| {
+        self.end_where(None, |key, memory| {
             camera.is_none_or(|camera| key.camera == *camera)
                 && limit(&key.camera).is_some_and(|limit| now.since(memory.seen.at) > limit)
         })
     }
 
-    fn end_where(&mut self, lost: impl Fn(&LabelKey, &LabelMemory) -> bool) -> Vec<Event> {
+    /// Cooldowns begin at `end`, or with each label's newest frame.
+    fn end_where(
+        &mut self,
+        end: Option<Moment>,
+        lost: impl Fn(&LabelKey, &LabelMemory) -> bool,
+    ) -> Vec<Event> {
         let mut events = Vec::new();
         for (key, memory) in &mut self.labels {
             if !lost(key, memory) {
@@ -159,7 +184,7 @@ impl Rules {
             }
             let cooldown = self.set.rule(key).map_or(Duration::ZERO, |rule| rule.cooldown);
             if let Phase::On(open) = std::mem::replace(&mut memory.phase, Phase::Off) {
-                memory.quiet_until = Moment(memory.seen.at.0 + cooldown);
+                memory.quiet_until = Moment(end.unwrap_or(memory.seen.at).0 + cooldown);
                 events.push(open.end(key, memory.seen, &self.set.model));
             }
         }
@@ -180,34 +205,38 @@ impl LabelMemory {
         model: &Arc<str>,
     ) -> Option<Event> {
         self.seen = seen.captured;
-        match std::mem::replace(&mut self.phase, Phase::Off) {
-            Phase::On(open) => self.step_on(open, key, rule, seen, model),
-            _ if seen.probability < rule.threshold => None,
-            Phase::Off => {
-                let stay =
-                    Stay { since: seen.captured, last: seen.captured, top: seen.probability };
-                self.step_rising(stay, key, rule, seen, model)
-            }
-            Phase::Rising(stay) => self.step_rising(stay.grown(seen), key, rule, seen, model),
-        }
+        let inside = rule.is_active(seen.captured.time);
+        let vote = Vote {
+            captured: seen.captured,
+            probability: seen.probability,
+            above: seen.probability >= rule.threshold,
+        };
+        let rise = match std::mem::replace(&mut self.phase, Phase::Off) {
+            Phase::On(open) => return self.step_on(open, inside, key, rule, seen, model),
+            _ if !inside => None,
+            Phase::Off => Rise::begin(vote, rule.consensus),
+            Phase::Rising(rise) => rise.grown(vote),
+        };
+        self.step_rising(rise?, key, rule, seen, model)
     }
 
     fn step_rising(
         &mut self,
-        stay: Stay,
+        rise: Rise,
         key: &LabelKey,
         rule: &LabelRule,
         seen: &Seen<'_>,
         model: &Arc<str>,
     ) -> Option<Event> {
         let now = seen.captured.at;
-        if now.since(stay.since.at) < rule.hold || now < self.quiet_until {
-            self.phase = Phase::Rising(stay);
+        let stay = rise.stay();
+        if !rise.is_agreed() || now.since(stay.since.at) < rule.hold || now < self.quiet_until {
+            self.phase = Phase::Rising(rise);
             return None;
         }
         let open = OpenEvent {
-            id: event_id(key, &stay),
-            stay,
+            id: event_id(key, stay),
+            stay: stay.clone(),
             threshold: rule.threshold,
             told: now,
             probability: seen.probability,
@@ -222,6 +251,7 @@ impl LabelMemory {
     fn step_on(
         &mut self,
         mut open: OpenEvent,
+        inside: bool,
         key: &LabelKey,
         rule: &LabelRule,
         seen: &Seen<'_>,
@@ -231,11 +261,11 @@ impl LabelMemory {
         open.probabilities = seen.score.by_label();
         open.tile = seen.score.tile(&key.label);
         let now = seen.captured.at;
-        if seen.probability < rule.clear {
+        if seen.probability < rule.clear || !inside {
             self.quiet_until = Moment(now.0 + rule.cooldown);
             return Some(open.end(key, seen.captured, model));
         }
-        open.stay = open.stay.grown(seen);
+        open.stay.grow(seen.captured, seen.probability);
         let due = !rule.update_every.is_zero() && now.since(open.told) >= rule.update_every;
         let update = due.then(|| {
             open.told = now;
@@ -243,12 +273,6 @@ impl LabelMemory {
         });
         self.phase = Phase::On(open);
         update
-    }
-}
-
-impl Stay {
-    fn grown(self, seen: &Seen<'_>) -> Self {
-        Self { last: seen.captured, top: self.top.max(seen.probability), ..self }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::model::{
     WallTime, WatchId,
 };
 use crate::publish::payload;
-use crate::watch::{LabelRule, Notice, ScoreKind};
+use crate::watch::{Consensus, LabelRule, Notice, ScoreKind};
 
 /// Hysteresis that nobody asked for: calm, and still near the threshold.
 const DEFAULT_CLEAR: f32 = 0.8;
@@ -192,7 +192,10 @@ fn rule(args: &Args, threshold: Probability) -> anyhow::Result<LabelRule> {
         clear,
         hold: args.hold,
         cooldown: args.cooldown,
+        consensus: Consensus::default(),
         update_every: Duration::ZERO,
+        active: None,
+        shadow: false,
     })
 }
 
@@ -230,7 +233,8 @@ impl Printer {
     fn print(&mut self, notice: &Notice) -> anyhow::Result<Flow> {
         let mut out = std::io::stdout().lock();
         match notice {
-            Notice::Watching(_) | Notice::Model(_) => {}
+            // Shadow labels are of configuration files, and there is none here.
+            Notice::Watching(_) | Notice::Model(_) | Notice::Shadow(_) => {}
             Notice::Camera(change) => {
                 if matches!(change.state, CameraState::Stalled | CameraState::Retrying) {
                     writeln!(std::io::stderr(), "{}: {}", change.state.word(), change.reason)?;

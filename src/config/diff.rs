@@ -170,4 +170,25 @@ mod tests {
         assert_eq!(diff.cameras_added, camera("c"));
         assert_eq!(diff.watches_changed, [WatchId::try_new("w").expect("an id")]);
     }
+
+    #[test]
+    fn what_says_how_a_label_fires_needs_no_restart() {
+        let with = |top: &str, keys: &str| {
+            let label = format!("threshold = 0.5, {keys} }}");
+            config(&OLD.replacen('\n', top, 1).replace("threshold = 0.5 }", &label))
+        };
+        let active = "active = [\"08:00-09:00\"]";
+        let vienna = "\ntimezone = \"Europe/Vienna\"\n";
+        let old = with(vienna, active);
+        for new in [
+            with(vienna, "active = [\"08:00-09:01\"]"),
+            with(vienna, &format!("{active}, for = \"1 of 2 frames\"")),
+            with(vienna, &format!("{active}, shadow = true")),
+            with("\ntimezone = \"Asia/Tokyo\"\n", active),
+        ] {
+            let watches_changed = vec![WatchId::try_new("w").expect("an id")];
+            assert_eq!(old.diff(&new), Diff { watches_changed, ..Diff::default() });
+        }
+        assert!(with(vienna, "hold = \"1s\"").diff(&with("\n", "hold = \"1s\"")).is_empty());
+    }
 }

@@ -11,6 +11,8 @@ use super::keys;
 use super::layer::unknown_key;
 use super::problem::{Place, Report};
 
+/// Keys outside any section.
+const ALONE: &[&str] = &["node", "timezone"];
 const PREFIX: &str = "SEEWHEN_";
 /// Variables of the command line, which are no keys.
 const NOT_KEYS: &[&str] = &["SEEWHEN_MODEL_DIR", "SEEWHEN_LOG", "SEEWHEN_CONFIG"];
@@ -27,7 +29,9 @@ pub(super) fn environment(variables: &BTreeMap<String, String>, report: &Report)
         let unknown = |key, known| report.problem(place.clone(), &path, unknown_key(key, known));
         match key.split_once("__") {
             _ if NOT_KEYS.contains(&name.as_str()) => {}
-            None if key == "node" => drop(keys_only.insert(name.clone(), value.clone())),
+            None if ALONE.contains(&key.as_str()) => {
+                drop(keys_only.insert(name.clone(), value.clone()));
+            }
             None => report.warning(
                 place,
                 "",
@@ -41,7 +45,7 @@ pub(super) fn environment(variables: &BTreeMap<String, String>, report: &Report)
             Some(("model", key)) if !keys::MODEL.contains(&key) => unknown(key, keys::MODEL),
             Some(("mqtt", key)) if !keys::MQTT.contains(&key) => unknown(key, keys::MQTT),
             Some(("model" | "mqtt", _)) => drop(keys_only.insert(name.clone(), value.clone())),
-            Some((section, _)) => unknown(section, &["node", "model", "mqtt"]),
+            Some((section, _)) => unknown(section, &["node", "timezone", "model", "mqtt"]),
         }
     }
     Environment::with_prefix("SEEWHEN")

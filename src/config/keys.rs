@@ -2,7 +2,8 @@
 //!
 //! The readers of the sections must ask for no other; `config/seewhen.toml` must show them all.
 
-pub(super) const TOP: &[&str] = &["node", "model", "mqtt", "history", "camera", "watch"];
+pub(super) const TOP: &[&str] =
+    &["node", "timezone", "model", "mqtt", "history", "camera", "watch"];
 pub(super) const MODEL: &[&str] = &[
     "bundle",
     "device",
@@ -44,11 +45,22 @@ pub(super) const CAMERA: &[&str] = &[
 pub(super) const CHANGE_GATE: &[&str] = &["difference", "max_age"];
 pub(super) const REGION: &[&str] = &["x", "y", "width", "height"];
 pub(super) const WATCH: &[&str] =
-    &["id", "cameras", "templates", "score", "publish_every", "label"];
-pub(super) const LABEL: &[&str] =
-    &["id", "prompts", "threshold", "clear", "hold", "cooldown", "update_every"];
+    &["id", "cameras", "templates", "score", "publish_every", "active", "label"];
+pub(super) const LABEL: &[&str] = &[
+    "id",
+    "prompts",
+    "threshold",
+    "clear",
+    "hold",
+    "for",
+    "cooldown",
+    "update_every",
+    "active",
+    "shadow",
+];
 /// Keys of a label that say how it fires, so they mean nothing without `threshold`.
-pub(super) const RULE: &[&str] = &["clear", "hold", "cooldown", "update_every"];
+pub(super) const RULE: &[&str] =
+    &["clear", "hold", "for", "cooldown", "update_every", "active", "shadow"];
 
 /// Lists of tables whose entries are told apart by `id`.
 pub(super) const BY_ID: &[&str] = &["camera", "watch", "label"];

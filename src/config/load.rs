@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ::config::builder::DefaultState;
 use ::config::{ConfigBuilder, ValueKind};
+use jiff::tz::TimeZone;
 
 use super::environment::environment;
 use super::keys;
@@ -14,7 +15,7 @@ use super::layer::Layer;
 use super::problem::{Place, Problem, Problems, Report};
 use super::secret::Surroundings;
 use super::section::{self, Section};
-use super::{Config, broker, camera, history, settings, watch};
+use super::{Config, WatchConfig, broker, camera, history, settings, watch};
 
 /// A configuration that can be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +137,7 @@ fn read_layers(
 
 fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
     let node = settings::node(root, surroundings);
+    let zone = settings::timezone(root, surroundings);
     let model = settings::model(root, surroundings);
     let mqtt = broker::read(root, surroundings);
     let history = history::read(root, surroundings);
@@ -148,7 +150,10 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
         root.warning("watch", "no watch, so nothing is looked for; add [[watch]]");
     }
     let read_cameras: Vec<_> = cameras.iter().map(|one| camera::read(one, surroundings)).collect();
-    let read_watches: Vec<_> = watches.iter().map(|one| watch::read(one, &known)).collect();
+    // With a wrong zone what the schedules say can still be checked.
+    let clock = zone.clone().unwrap_or(TimeZone::UTC);
+    let read_watches: Vec<_> = watches.iter().map(|one| watch::read(one, &known, &clock)).collect();
+    let zone = zone?;
     let config = Config {
         node: node?,
         model: model?,
@@ -158,6 +163,13 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
         watches: read_watches.into_iter().collect::<Option<_>>()?,
     };
     warn_unwatched(&config, &cameras);
+    if zone.is_unknown() && config.watches.iter().any(WatchConfig::has_schedule) {
+        root.warning(
+            "timezone",
+            "this system has no time zone, so `active` goes by UTC; write the one that is meant, \
+             such as timezone = \"Europe/Vienna\"",
+        );
+    }
     Some(config)
 }
 
@@ -183,6 +195,7 @@ mod tests {
         Surroundings {
             folder: "/etc/seewhen".into(),
             host: "gate.example.org".into(),
+            zone: TimeZone::UTC,
             variables: variables.iter().map(own).collect::<BTreeMap<_, _>>(),
             read: |_| Err(std::io::ErrorKind::NotFound.into()),
         }

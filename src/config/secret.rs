@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
+
 /// A value that no log, error, page or topic may show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -36,6 +38,8 @@ pub struct Surroundings {
     pub folder: PathBuf,
     /// The node's name where none is configured.
     pub host: String,
+    /// The system's time zone; jiff's "unknown" where it has none.
+    pub zone: TimeZone,
     /// Environment variables.
     pub variables: BTreeMap<String, String>,
     /// Reads a small file: `file:` secrets and systemd credentials.
@@ -51,6 +55,7 @@ impl Surroundings {
         Self {
             folder: folder.to_owned(),
             host: gethostname::gethostname().to_string_lossy().into_owned(),
+            zone: TimeZone::system(),
             variables: std::env::vars_os().filter_map(pair).collect(),
             read: |path| std::fs::read_to_string(path),
         }
@@ -153,6 +158,7 @@ mod tests {
         Surroundings {
             folder: "/etc/seewhen".into(),
             host: "gate".into(),
+            zone: TimeZone::UTC,
             variables: variables.iter().map(own).collect(),
             read: |path| match path.to_str() {
                 Some("/run/cred/BROKER") => Ok("from systemd\n".into()),

@@ -1,10 +1,11 @@
-//! `node` and `[model]`: who this is, and what runs the model.
+//! `node`, `timezone` and `[model]`: who this is, where, and what runs the model.
 
 use std::fmt;
 use std::path::{MAIN_SEPARATOR, PathBuf};
 use std::time::Duration;
 
 use ::config::Value;
+use jiff::tz::TimeZone;
 
 use super::keys;
 use super::secret::Surroundings;
@@ -133,6 +134,20 @@ pub(super) fn node(root: &Section<'_>, surroundings: &Surroundings) -> Option<No
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
     let name: String = host.chars().map(plain).take(64).collect();
     NodeId::try_new(&name).or_else(|_| NodeId::try_new("seewhen")).ok()
+}
+
+/// What schedules go by; `None` when it was wrong and has been reported. Names are looked up in
+/// the system's database, or else in the one that the binary has.
+pub(super) fn timezone(root: &Section<'_>, surroundings: &Surroundings) -> Option<TimeZone> {
+    root.get_or("timezone", surroundings.zone.clone(), |value| {
+        let name = text(value)?;
+        TimeZone::get(&name).map_err(|_| {
+            format!(
+                "found {name:?}, which is no time zone; write the name of one, such as \
+                 \"Europe/Vienna\" or \"UTC\""
+            )
+        })
+    })
 }
 
 /// `None` when anything in it was wrong and has been reported.

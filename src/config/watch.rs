@@ -5,14 +5,16 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use ::config::Value;
+use ::config::{Value, ValueKind};
+use jiff::tz::TimeZone;
 
 use super::keys;
 use super::layer::list_of;
 use super::section::Section;
-use super::value::{choice, duration, number, text};
+use super::value::{boolean, choice, describe, duration, number, text};
 use crate::model::{CameraId, LabelId, WatchId};
-use crate::watch::{LabelRule, ScoreKind};
+use crate::watch::schedule::{Range, Schedule};
+use crate::watch::{Consensus, LabelRule, ScoreKind};
 
 /// `[[watch]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +39,16 @@ pub struct LabelConfig {
 
 const UP_TO_A_DAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
 
-/// `known` are the ids of all cameras. `None` when anything was wrong and has been reported.
-pub(super) fn read(watch: &Section<'_>, known: &[String]) -> Option<WatchConfig> {
+impl WatchConfig {
+    pub(super) fn has_schedule(&self) -> bool {
+        let rules = self.labels.iter().filter_map(|label| label.rule.as_ref());
+        rules.into_iter().any(|rule| rule.active.is_some())
+    }
+}
+
+/// `known` are the ids of all cameras; schedules go by `zone`. `None` when anything was wrong and
+/// has been reported.
+pub(super) fn read(watch: &Section<'_>, known: &[String], zone: &TimeZone) -> Option<WatchConfig> {
     let id = watch.require("id", "write a name, such as id = \"porch\"", |value| {
         WatchId::try_new(&text(value)?).map_err(|error| error.to_string())
     });
@@ -49,10 +59,14 @@ pub(super) fn read(watch: &Section<'_>, known: &[String]) -> Option<WatchConfig>
     });
     let publish_every =
         watch.get_or("publish_every", Duration::from_secs(5), |value| duration(value, UP_TO_A_DAY));
+    let active = active(watch, zone);
     let none = "no labels; add [[watch.label]] with id, prompts and threshold";
     let sections = watch.entries("label", keys::LABEL, Some(none));
-    let labels: Vec<Option<LabelConfig>> = sections.iter().map(label).collect();
+    let by_default = active.clone().flatten();
+    let labels: Vec<Option<LabelConfig>> =
+        sections.iter().map(|one| label(one, zone, by_default.as_ref())).collect();
     check_thresholds(watch, &sections, score);
+    active?;
     Some(WatchConfig {
         id: id?,
         cameras,
@@ -100,7 +114,28 @@ fn templates(watch: &Section<'_>) -> Vec<String> {
     found.into_iter().map(|(_, template)| template).collect()
 }
 
-fn label(label: &Section<'_>) -> Option<LabelConfig> {
+/// `Some(None)` where there is none, `None` when something was wrong.
+fn active(section: &Section<'_>, zone: &TimeZone) -> Option<Option<Schedule>> {
+    if !section.has("active") {
+        return Some(None);
+    }
+    let wanted = "write [\"00:00-24:00\"] for always";
+    let found = section.texts("active", wanted)?;
+    let read = |(place, text): (_, String)| {
+        let range = Range::parse(&text);
+        range.map_err(|message| section.problem_at(place, "active", message)).ok()
+    };
+    // All of them, so that every problem is reported.
+    let ranges: Vec<Option<Range>> = found.into_iter().map(read).collect();
+    let ranges = ranges.into_iter().collect::<Option<_>>()?;
+    Some(Some(Schedule::new(ranges, zone.clone())))
+}
+
+fn label(
+    label: &Section<'_>,
+    zone: &TimeZone,
+    by_default: Option<&Schedule>,
+) -> Option<LabelConfig> {
     let id = label.require("id", "write a name, such as id = \"package\"", |value| {
         LabelId::try_new(&text(value)?).map_err(|error| error.to_string())
     });
@@ -116,13 +151,17 @@ fn label(label: &Section<'_>) -> Option<LabelConfig> {
             );
         }
     }
-    let rule = rule(label);
+    let rule = rule(label, zone, by_default);
     let prompts = prompts.into_iter().map(|(_, prompt)| prompt).collect();
     Some(LabelConfig { id: id?, prompts, rule: rule? })
 }
 
 /// `Some(None)` for a background label, `None` when something was wrong.
-fn rule(label: &Section<'_>) -> Option<Option<LabelRule>> {
+fn rule(
+    label: &Section<'_>,
+    zone: &TimeZone,
+    by_default: Option<&Schedule>,
+) -> Option<Option<LabelRule>> {
     if !label.has("threshold") {
         for key in keys::RULE.iter().filter(|key| label.has(key)) {
             let message = "there is no threshold, so this label is background and never fires; \
@@ -138,13 +177,44 @@ fn rule(label: &Section<'_>) -> Option<Option<LabelRule>> {
     };
     let time = |key| label.get_or(key, Duration::ZERO, |value| duration(value, UP_TO_A_DAY));
     let (hold, cooldown, update_every) = (time("hold"), time("cooldown"), time("update_every"));
+    let consensus = label.get_or("for", Consensus::default(), consensus);
+    let active = active(label, zone);
+    let shadow = label.get_or("shadow", false, boolean);
     Some(Some(LabelRule {
         threshold: threshold? as f32,
         clear: clear? as f32,
         hold: hold?,
+        consensus: consensus?,
         cooldown: cooldown?,
         update_every: update_every?,
+        active: active?.or_else(|| by_default.cloned()),
+        shadow: shadow?,
     }))
+}
+
+/// "3 of 5 frames"
+fn consensus(value: &Value) -> Result<Consensus, String> {
+    let example = "such as \"3 of 5 frames\"";
+    let ValueKind::String(text) = &value.kind else {
+        return Err(format!(
+            "found {}; write how many frames must agree, {example}",
+            describe(value)
+        ));
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let numbers = match words[..] {
+        [needed, "of", of, "frames"] => needed.parse().ok().zip(of.parse().ok()),
+        _ => None,
+    };
+    let (needed, of) = numbers
+        .ok_or_else(|| format!("found {text:?}; write how many frames must agree, {example}"))?;
+    Consensus::try_new(needed, of).ok_or_else(|| {
+        let most = Consensus::MOST;
+        format!(
+            "found {text:?}; write at least 1 and no more than there are frames, of at most \
+             {most} frames, {example}"
+        )
+    })
 }
 
 fn probability(value: &Value, most: f64) -> Result<f64, String> {

@@ -93,6 +93,7 @@ impl Desk {
                 self.send_now(self.settings.topics.probabilities(&camera, &watch), payload);
             }
             Notice::Event(event) => self.event(event),
+            Notice::Shadow(event) => log(&event, "event of a shadow label"),
         }
     }
 
@@ -108,7 +109,7 @@ impl Desk {
 
     /// Sets the states of new labels and cameras, and clears what is retained of those that are gone.
     fn watching(&mut self, set: &WatchSet) {
-        let labels: BTreeSet<LabelKey> = set.keys().collect();
+        let labels: BTreeSet<LabelKey> = set.told_keys().collect();
         for key in labels.difference(&self.labels.clone()) {
             self.retain(self.settings.topics.state(key), payload::OFF);
         }
@@ -193,15 +194,7 @@ impl Desk {
     fn event(&mut self, event: Event) {
         let state = if event.kind == EventKind::End { payload::OFF } else { payload::ON };
         self.retain(self.settings.topics.state(&event.key), state);
-        tracing::info!(
-            camera = %event.key.camera,
-            watch = %event.key.watch,
-            label = %event.key.label,
-            kind = ?event.kind,
-            probability = event.probability,
-            id = &*event.id,
-            "event"
-        );
+        log(&event, "event");
         self.numbers += 1;
         let asked = Asked { number: self.numbers, event, since: Instant::now() };
         let keep = Ask::Keep { number: asked.number, event: asked.event.clone() };
@@ -389,4 +382,16 @@ impl Desk {
             }
         }
     }
+}
+
+fn log(event: &Event, what: &str) {
+    tracing::info!(
+        camera = %event.key.camera,
+        watch = %event.key.watch,
+        label = %event.key.label,
+        kind = ?event.kind,
+        probability = event.probability,
+        id = &*event.id,
+        "{what}"
+    );
 }

@@ -1,11 +1,15 @@
-//! The rules by example, and their promises over random series.
+//! The rules by example; `promises` has what holds over random series.
 
+mod promises;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use ndarray::Array2;
-use proptest::prelude::*;
 
 use super::*;
 use crate::model::{WallTime, WatchId};
-use crate::watch::{Label, ScoreKind, Watch, WatchedCamera};
+use crate::watch::schedule::{Range, Schedule};
+use crate::watch::{Consensus, Label, ScoreKind, Watch, WatchedCamera};
 
 const STALE: Duration = Duration::from_secs(20);
 
@@ -14,16 +18,34 @@ fn ms(n: u64) -> Duration {
 }
 
 fn rule() -> LabelRule {
-    LabelRule { threshold: 0.8, clear: 0.6, hold: ms(0), cooldown: ms(0), update_every: ms(0) }
+    LabelRule {
+        threshold: 0.8,
+        clear: 0.6,
+        hold: ms(0),
+        consensus: Consensus::default(),
+        cooldown: ms(0),
+        update_every: ms(0),
+        active: None,
+        shadow: false,
+    }
+}
+
+fn agreed(needed: usize, of: usize) -> LabelRule {
+    LabelRule { consensus: Consensus::try_new(needed, of).unwrap(), ..rule() }
+}
+
+fn schedule(ranges: &[&str], zone: &str) -> Schedule {
+    let ranges = ranges.iter().map(|text| Range::parse(text).unwrap()).collect();
+    Schedule::new(ranges, TimeZone::get(zone).unwrap())
 }
 
 fn set(revision: u64, rule: Option<LabelRule>) -> Arc<WatchSet> {
     let label = |id: &str, rule| Label { id: LabelId::try_new(id).unwrap(), rule };
     Arc::new(WatchSet {
-        cameras: vec![WatchedCamera { id: camera(), stale_after: STALE }],
+        cameras: CAMERAS.map(|id| WatchedCamera { id: named(id), stale_after: STALE }).into(),
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
-            cameras: vec![camera()],
+            cameras: CAMERAS.map(named).into(),
             labels: vec![label("package", rule), label("nothing", None)],
             score: ScoreKind::Softmax,
             matrix: Array2::zeros((2, 1)),
@@ -36,8 +58,14 @@ fn set(revision: u64, rule: Option<LabelRule>) -> Arc<WatchSet> {
     })
 }
 
+const CAMERAS: [&str; 2] = ["c", "d"];
+
+fn named(camera: &str) -> CameraId {
+    CameraId::try_new(camera).unwrap()
+}
+
 fn camera() -> CameraId {
-    CameraId::try_new("c").unwrap()
+    named("c")
 }
 
 fn captured(at: u64) -> Captured {
@@ -45,10 +73,14 @@ fn captured(at: u64) -> Captured {
 }
 
 fn frame(rules: &Arc<WatchSet>, at: u64, p: f32) -> Scored {
+    frame_of(rules, camera(), captured(at), p)
+}
+
+fn frame_of(rules: &Arc<WatchSet>, camera: CameraId, captured: Captured, p: f32) -> Scored {
     let label = |id: &str| LabelId::try_new(id).unwrap();
     Scored {
-        camera: camera(),
-        captured: captured(at),
+        camera,
+        captured,
         scores: vec![WatchScore {
             watch: WatchId::try_new("w").unwrap(),
             probabilities: vec![(label("package"), p), (label("nothing"), 1.0 - p)],
@@ -128,10 +160,10 @@ fn frames_that_stop_end_the_event() {
     let set = set(1, Some(rule()));
     let mut rules = Rules::new(set.clone());
     rules.observe(&frame(&set, 0, 0.9));
-    assert!(rules.tick(Moment(STALE)).is_empty());
-    let end = rules.tick(Moment(STALE + ms(1))).remove(0);
+    assert!(rules.tick(captured(20_000)).is_empty());
+    let end = rules.tick(captured(20_001)).remove(0);
     assert_eq!((end.kind, end.end_time), (EventKind::End, Some(WallTime(1000.0))));
-    assert!(rules.tick(Moment(STALE * 2)).is_empty());
+    assert!(rules.tick(captured(40_000)).is_empty());
     rules.observe(&frame(&set, 60_000, 0.9));
     let lost = Moment(ms(60_500));
     assert_eq!(rules.camera_lost(&camera(), lost).len(), 1);
@@ -155,60 +187,125 @@ fn a_label_that_goes_away_ends_and_one_that_stays_goes_on() {
     assert_eq!(events[0].kind, EventKind::End);
 }
 
-fn series() -> impl Strategy<Value = Vec<(u64, f32)>> {
-    // Gaps from one frame to past the stale time; probabilities that often sit on the edges.
-    let gap = prop_oneof![8 => 1_u64..400, 1 => 15_000_u64..25_000];
-    let edge = prop_oneof![Just(0.8_f32), Just(0.6), Just(0.599), Just(0.799)];
-    let p = prop_oneof![4 => 0.0_f32..=1.0, 1 => edge];
-    prop::collection::vec((gap, p), 1..120).prop_map(|steps| {
-        let mut now = 0;
-        steps
-            .into_iter()
-            .map(|(gap, p)| {
-                now += gap;
-                (now, p)
-            })
-            .collect()
-    })
+#[test]
+fn enough_of_the_newest_frames_must_agree() {
+    let (h, l) = (0.9, 0.7);
+    let series = |ps: &[f32]| -> Vec<(u64, f32)> { (0..).zip(ps.iter().copied()).collect() };
+    check(agreed(3, 5), &series(&[h, h, l, l]), &[]);
+    check(agreed(3, 5), &series(&[h, l, h, l, h]), &["Start@4"]);
+    check(agreed(3, 5), &series(&[h, l, l, h, h]), &["Start@4"]);
+    // The first of five no longer counts, the fourth does.
+    check(agreed(3, 5), &series(&[h, l, l, h, l, h, h]), &["Start@6"]);
+    check(agreed(3, 5), &series(&[h, l, l, l, h, h]), &[]);
+    check(agreed(3, 3), &series(&[h, h, l, h, h, h]), &["Start@5"]);
+    // The newest frame is among them, so none below the threshold starts an event.
+    let held = LabelRule { hold: ms(2), ..agreed(1, 3) };
+    check(held, &series(&[h, l, l, h]), &["Start@3"]);
+    // An event ends as ever, and all begins anew.
+    check(agreed(2, 3), &series(&[h, h, 0.5, h, h]), &["Start@1", "End@2", "Start@4"]);
 }
 
-proptest! {
-    /// Whatever comes: starts and ends alternate under one id, an event starts only after an
-    /// unbroken hold and outside the cooldown, and everything has ended at the end.
-    #[test]
-    fn promises(series in series(), hold in 0_u64..500, cooldown in 0_u64..2000) {
-        let rule = LabelRule { hold: ms(hold), cooldown: ms(cooldown), update_every: ms(300), ..rule() };
-        let set = set(1, Some(rule));
-        let mut rules = Rules::new(set.clone());
-        let mut open: Option<Event> = None;
-        let mut ended_at: Option<u64> = None;
-        let mut above_since: Option<u64> = None;
-        let mut last = None;
-        for (at, p) in series {
-            if last.is_some_and(|last| ms(at - last) > STALE) { above_since = None; }
-            last = Some(at);
-            above_since = if p >= 0.8 { above_since.or(Some(at)) } else { None };
-            for event in rules.observe(&frame(&set, at, p)) {
-                match event.kind {
-                    EventKind::Start => {
-                        prop_assert!(open.is_none());
-                        prop_assert!(above_since.is_some_and(|since| at - since >= hold));
-                        prop_assert!(ended_at.is_none_or(|end| at >= end + cooldown));
-                        open = Some(event);
-                    }
-                    EventKind::Update => prop_assert_eq!(&open.as_ref().unwrap().id, &event.id),
-                    EventKind::End => {
-                        let start = open.take().unwrap();
-                        prop_assert_eq!(&start.id, &event.id);
-                        prop_assert!(event.end_time.unwrap() >= start.start_time);
-                        prop_assert!(event.top_probability >= 0.8);
-                        // A stale end counts its cooldown from the last frame that was seen.
-                        ended_at = Some(((event.frame_time.0 - 1000.0) * 1000.0).round() as u64);
-                    }
-                }
-            }
-            if open.is_some() { prop_assert!(p >= 0.6); }
-        }
-        prop_assert_eq!(rules.end_all().len(), usize::from(open.is_some()));
-    }
+#[test]
+fn frames_below_break_a_hold_when_too_many() {
+    let held = LabelRule { hold: ms(50), ..agreed(2, 3) };
+    let (h, l) = (0.9, 0.7);
+    let forgiven = [(0, h), (10, l), (20, h), (30, h), (40, l), (50, h)];
+    check(held.clone(), &forgiven, &["Start@50"]);
+    // At 40 two of three are below: the hold begins with the frame at 30.
+    let broken = [(0, h), (10, h), (20, l), (30, h), (40, l), (50, h), (79, h), (80, h)];
+    check(held.clone(), &broken, &["Start@80"]);
+    let set = set(1, Some(held));
+    let mut rules = Rules::new(set.clone());
+    let events = broken.iter().flat_map(|(at, p)| rules.observe(&frame(&set, *at, *p)));
+    assert_eq!(events.map(|event| event.start_time).collect::<Vec<_>>(), [captured(30).time]);
+}
+
+/// Seconds after the 2nd of June 2026, a Tuesday, at 18:00 in Vienna.
+fn evening(second: f64) -> WallTime {
+    let time: Timestamp = "2026-06-02T16:00:00Z".parse().unwrap();
+    WallTime(time.as_second() as f64 + second)
+}
+
+/// Frames at `(milliseconds, wall time, probability)`.
+fn run_at(rule: LabelRule, series: &[(u64, WallTime, f32)]) -> Vec<String> {
+    let set = set(1, Some(rule));
+    let mut rules = Rules::new(set.clone());
+    let one = |(at, time, p): &(u64, WallTime, f32)| {
+        let captured = Captured { at: Moment(ms(*at)), time: *time };
+        let events = rules.observe(&frame_of(&set, camera(), captured, *p));
+        events.into_iter().map(|event| format!("{:?}@{at}", event.kind)).collect::<Vec<_>>()
+    };
+    series.iter().flat_map(one).collect()
+}
+
+#[test]
+fn nothing_rises_outside_the_schedule() {
+    let active = Some(schedule(&["Tue 18:00-19:00"], "Europe/Vienna"));
+    let held = LabelRule { active, hold: ms(1000), ..rule() };
+    let series = [
+        (0, evening(-1.0), 0.9),
+        (1000, evening(0.0), 0.9),
+        (1999, evening(0.9), 0.9),
+        (2000, evening(1.0), 0.9),
+        (3000, evening(3599.9), 0.9),
+        (4000, evening(3600.0), 0.9),
+        (5000, evening(3601.0), 0.9),
+    ];
+    assert_eq!(run_at(held.clone(), &series), ["Start@2000", "End@4000"]);
+    // Clocks that are set move the schedule, and neither hold nor cooldown.
+    let series = [
+        (0, evening(1.0), 0.9),
+        (500, evening(1800.0), 0.9),
+        (1000, evening(1.0), 0.9),
+        (1001, evening(-86_400.0), 0.9),
+        (1002, evening(1.0), 0.9),
+        (2001, evening(1.0), 0.9),
+        (2002, evening(1.0), 0.9),
+    ];
+    let held = LabelRule { cooldown: ms(500), ..held };
+    assert_eq!(run_at(held, &series), ["Start@1000", "End@1001", "Start@2002"]);
+}
+
+#[test]
+fn a_tick_ends_what_is_outside_the_schedule() {
+    let active = Some(schedule(&["Tue 18:00-19:00"], "Europe/Vienna"));
+    let set = set(1, Some(LabelRule { active, ..rule() }));
+    let mut rules = Rules::new(set.clone());
+    let at = |at, second| Captured { at: Moment(ms(at)), time: evening(second) };
+    let seen =
+        |captured, rules: &mut Rules| rules.observe(&frame_of(&set, camera(), captured, 0.9)).len();
+    assert_eq!(seen(at(1000, 3597.0), &mut rules), 1);
+    assert!(rules.tick(at(2000, 3599.0)).is_empty());
+    let end = rules.tick(at(3000, 3600.0)).remove(0);
+    assert_eq!((end.kind, end.end_time), (EventKind::End, Some(evening(3597.0))));
+    assert!(rules.tick(at(4000, 3601.0)).is_empty());
+    assert_eq!(seen(at(2900, 3599.9), &mut rules), 0, "a late frame from before the end");
+    assert_eq!(seen(at(4100, 3601.1), &mut rules), 0);
+}
+
+#[test]
+fn a_changed_rule_begins_to_rise_anew() {
+    let held = |hold| Some(LabelRule { hold: ms(hold), ..rule() });
+    let (first, same, changed) = (set(1, held(100)), set(2, held(100)), set(3, held(90)));
+    let mut rules = Rules::new(first.clone());
+    rules.observe(&frame(&first, 0, 0.9));
+    assert_eq!(rules.observe(&frame(&same, 100, 0.9)).len(), 1, "the same rule goes on");
+    rules.observe(&frame(&same, 110, 0.1));
+    rules.observe(&frame(&same, 120, 0.9));
+    assert!(rules.observe(&frame(&changed, 215, 0.9)).is_empty());
+    assert_eq!(rules.observe(&frame(&changed, 305, 0.9)).len(), 1);
+}
+
+#[test]
+fn an_event_ends_when_its_label_becomes_a_shadow_and_back() {
+    let shadow = |revision, shadow| set(revision, Some(LabelRule { shadow, ..rule() }));
+    let sets = [shadow(1, false), shadow(2, true), shadow(3, true), shadow(4, false)];
+    let mut rules = Rules::new(sets[0].clone());
+    rules.observe(&frame(&sets[0], 0, 0.9));
+    assert_eq!(rules.adopt(&sets[1])[0].kind, EventKind::End);
+    assert_eq!(rules.observe(&frame(&sets[1], 1, 0.9))[0].kind, EventKind::Start);
+    assert!(rules.adopt(&sets[2]).is_empty());
+    assert_eq!(rules.adopt(&sets[3])[0].kind, EventKind::End);
+    let told: Vec<usize> = sets.iter().map(|set| set.told_keys().count()).collect();
+    assert_eq!(told, [2, 0, 0, 2], "one label on two cameras");
 }

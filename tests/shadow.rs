@@ -1,0 +1,223 @@
+//! Labels that run and are told to nobody, and ends that no frame causes: the stages around the
+//! rules.
+//!
+//! The stages are the real ones; frames and the link to the broker are played.
+#![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ndarray::Array2;
+use seewhen::alert::{self, Alerts};
+use seewhen::clock::Clock;
+use seewhen::model::{
+    CameraId, Captured, EventKind, LabelId, NodeId, Probability, WallTime, WatchId, WatchScore,
+};
+use seewhen::publish::topics::Topics;
+use seewhen::publish::{self, LinkEvent, Message, Publisher};
+use seewhen::status::Status;
+use seewhen::watch::schedule::{Range, Schedule};
+use seewhen::watch::{
+    Label, LabelRule, Notice, Observation, ScoreKind, Scored, Watch, WatchSet, WatchedCamera,
+};
+use tokio::sync::{mpsc, watch};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn rule(shadow: bool, active: Option<Schedule>) -> LabelRule {
+    LabelRule {
+        threshold: 0.5,
+        clear: 0.4,
+        hold: Duration::ZERO,
+        consensus: Default::default(),
+        cooldown: Duration::ZERO,
+        update_every: Duration::ZERO,
+        active,
+        shadow,
+    }
+}
+
+fn camera() -> CameraId {
+    CameraId::try_new("yard").unwrap()
+}
+
+fn set(revision: u64, labels: [(&str, LabelRule); 2]) -> Arc<WatchSet> {
+    let label = |(id, rule)| Label { id: LabelId::try_new(id).unwrap(), rule: Some(rule) };
+    Arc::new(WatchSet {
+        cameras: vec![WatchedCamera { id: camera(), stale_after: Duration::from_secs(60) }],
+        watches: vec![Watch {
+            id: WatchId::try_new("w").unwrap(),
+            cameras: vec![camera()],
+            labels: labels.map(label).into(),
+            score: ScoreKind::Sigmoid,
+            matrix: Array2::zeros((2, 1)),
+            publish_every: Duration::from_secs(3600),
+        }],
+        logit_scale: 1.0,
+        logit_bias: 0.0,
+        model: "played".into(),
+        revision,
+    })
+}
+
+fn scored(rules: &Arc<WatchSet>, captured: Captured, probabilities: [Probability; 2]) -> Scored {
+    let labels = rules.watches[0].labels.iter().map(|label| label.id.clone());
+    let score = WatchScore {
+        watch: rules.watches[0].id.clone(),
+        probabilities: labels.zip(probabilities).collect(),
+        tiles: Vec::new(),
+    };
+    Scored { camera: camera(), captured, scores: vec![score], rules: rules.clone() }
+}
+
+/// What a notice is, in a word or two.
+fn word(notice: &Notice) -> String {
+    match notice {
+        Notice::Event(event) => format!("{} {:?}", event.key.label, event.kind),
+        Notice::Shadow(event) => format!("shadow {} {:?}", event.key.label, event.kind),
+        Notice::Probabilities { .. } => "probabilities".to_owned(),
+        Notice::Watching(set) => format!("watching {}", set.revision),
+        Notice::Camera(_) | Notice::Model(_) => "other".to_owned(),
+    }
+}
+
+/// Frames in the media's own time through the alert stage.
+async fn notices(frames: Vec<Scored>) -> Vec<String> {
+    let (observe, inbox) = mpsc::channel(64);
+    let (out, mut told) = mpsc::channel(64);
+    let (_set, sets) = watch::channel(frames[0].rules.clone());
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: None }));
+    for frame in frames {
+        observe.send(Observation::Scored(frame)).await.unwrap();
+    }
+    drop(observe);
+    let mut found = Vec::new();
+    while let Some(notice) = tokio::time::timeout(PATIENCE, told.recv()).await.unwrap() {
+        found.push(word(&notice));
+    }
+    found
+}
+
+fn at(second: u32) -> Captured {
+    let at = Duration::from_secs(second.into());
+    Captured { at: seewhen::model::Moment(at), time: WallTime(second.into()) }
+}
+
+#[tokio::test]
+async fn events_of_shadow_labels_are_other_notices() {
+    let rules = set(1, [("told", rule(false, None)), ("trial", rule(true, None))]);
+    let one = |second, p| scored(&rules, at(second), p);
+    let found = notices(vec![one(1, [0.1, 0.9]), one(2, [0.9, 0.1]), one(3, [0.9, 0.9])]).await;
+    let expected = [
+        "watching 1",
+        "probabilities", // the first
+        "shadow trial Start",
+        "probabilities", // a trip of the label that is told, not the end of the other
+        "told Start",
+        "shadow trial End",
+        "shadow trial Start",
+        "told End",
+        "shadow trial End",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn whoever_was_told_of_a_start_is_told_of_its_end() {
+    let old = set(1, [("a", rule(false, None)), ("b", rule(true, None))]);
+    let new = set(2, [("a", rule(true, None)), ("b", rule(false, None))]);
+    let frames = vec![scored(&old, at(1), [0.9, 0.9]), scored(&new, at(2), [0.1, 0.1])];
+    let found = notices(frames).await;
+    let expected =
+        ["watching 1", "probabilities", "a Start", "shadow b Start", "a End", "shadow b End"];
+    assert_eq!(found[..6], expected);
+    assert_eq!(found[6..], ["watching 2"]);
+}
+
+#[tokio::test]
+async fn an_open_event_ends_when_the_clock_leaves_the_schedule() {
+    // Three days from now, when the frame says that it was captured, and not now.
+    let (now, day) = (Timestamp::now(), 86_400);
+    let then = Timestamp::from_second(now.as_second() + 3 * day).unwrap();
+    let range = format!("{} 00:00-24:00", then.strftime("%a"));
+    let range = Range::parse(&range).unwrap();
+    let active = Some(Schedule::new(vec![range], TimeZone::UTC));
+    let rules = set(1, [("told", rule(false, active.clone())), ("trial", rule(true, active))]);
+    let clock = Clock::start();
+    let (observe, inbox) = mpsc::channel(8);
+    let (out, mut told) = mpsc::channel(64);
+    let (_set, sets) = watch::channel(rules.clone());
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: Some(clock) }));
+    let captured = Captured { time: WallTime(then.as_second() as f64), ..clock.captured() };
+    let frame = scored(&rules, captured, [0.9, 0.9]);
+    observe.send(Observation::Scored(frame)).await.unwrap();
+    let mut found = Vec::new();
+    while found.last().is_none_or(|last| last != "shadow trial End") {
+        let notice = tokio::time::timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
+        if let Notice::Event(event) = &notice {
+            assert_eq!(event.end_time.is_some(), event.kind == EventKind::End);
+        }
+        found.push(word(&notice));
+    }
+    assert_eq!(found[2..], ["told Start", "shadow trial Start", "told End", "shadow trial End"]);
+}
+
+/// Everything that is sent until the publisher has ended.
+async fn sent(
+    messages: &mut mpsc::Receiver<Message>,
+    events: &mpsc::Sender<LinkEvent>,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    while let Some(message) = tokio::time::timeout(PATIENCE, messages.recv()).await.unwrap() {
+        if message.confirmed {
+            events.send(LinkEvent::Acked { token: message.token }).await.unwrap();
+        }
+        found.push(format!("{} {}", message.topic, String::from_utf8_lossy(&message.payload)));
+    }
+    found
+}
+
+#[tokio::test]
+async fn nothing_of_a_shadow_label_is_sent_but_its_probability() {
+    let rules = set(1, [("told", rule(false, None)), ("trial", rule(true, None))]);
+    let (observe, inbox) = mpsc::channel(8);
+    let (out, notices) = mpsc::channel(8);
+    let (_set, sets) = watch::channel(rules.clone());
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: None }));
+    let (to_link, mut messages) = mpsc::channel(16);
+    let (events, from_link) = mpsc::channel(16);
+    let node = NodeId::try_new("gate").unwrap();
+    // A history that has nothing and has ended: events go out all the same.
+    let (history, _) = mpsc::channel(1);
+    let (_, replies) = mpsc::channel(1);
+    tokio::spawn(publish::run(Publisher {
+        history,
+        replies,
+        inbox: notices,
+        link: to_link,
+        events: from_link,
+        status: Arc::new(Status::default()),
+        clock: Clock::start(),
+        topics: Topics::new("seewhen", &node),
+        node,
+        capacity: 10,
+        grace: Duration::from_secs(10),
+    }));
+    events.send(LinkEvent::Connected { connection: 1 }).await.unwrap();
+    observe.send(Observation::Scored(scored(&rules, at(1), [0.9, 0.9]))).await.unwrap();
+    observe.send(Observation::Scored(scored(&rules, at(2), [0.1, 0.1]))).await.unwrap();
+    drop(observe);
+    let found = sent(&mut messages, &events).await;
+    let of = |label: &str| -> Vec<&String> {
+        let topic = format!("seewhen/gate/yard/w/{label}/");
+        found.iter().filter(|message| message.starts_with(&topic)).collect()
+    };
+    assert_eq!(of("trial"), Vec::<&String>::new());
+    let has = |text: &str| of("told").iter().any(|message| message.contains(text));
+    assert!(
+        has("/event {") && has("\"start\"") && has("\"end\"") && has("/state OFF"),
+        "{found:?}"
+    );
+}
