@@ -14,6 +14,7 @@
 //! [`run`] owns the [`Outbox`]. It ends when its input closes: what is left is sent until the
 //! grace period is over, then everything goes `offline` and the link is closed.
 
+pub mod discovery;
 pub mod mqtt;
 pub mod outbox;
 pub mod payload;
