@@ -23,7 +23,7 @@ const EVENT: &str = "{{ {'event_type': value_json.type, 'id': value_json.id, \
 const HAS_PROBLEM: &str =
     "{{ 'ON' if value_json.state in ['stalled', 'retrying', 'failed'] else 'OFF' }}";
 
-const REASON: &str = "{{ {'state': value_json.state, 'reason': value_json.reason, \
+const REASON: &str = "{{ {'status': value_json.state, 'reason': value_json.reason, \
     'attempt': value_json.attempt} | to_json }}";
 
 /// Of the node: whether it runs, and what it says of itself.
