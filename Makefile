@@ -4,6 +4,7 @@
 # make parity  imported models against the reference implementation (half an hour, 20 GB)
 # make bench   seewhen beside its peers, on this machine: docs/benchmarks.md (some gigabytes)
 # make chaos   cameras that fail, for minutes on end: docs/reliability.md
+# make homeassistant  entities, states and commands in a real Home Assistant (needs root)
 # make fmt     formats the sources
 
 # What scripts/setup builds lies here, after anything that the user has.
@@ -22,7 +23,14 @@ bench:
 	cargo build --release --bin seewhen
 	scripts/peers
 
-.PHONY: demo test lint fmt parity chaos bench clean-runtime
+# A first run sets Home Assistant up: ten minutes, 1.5 GB.
+homeassistant:
+	@test "$$(id -u)" = 0 || { echo "homeassistant: needs root, to enter a folder with chroot"; exit 1; }
+	scripts/setup test
+	cargo build --release --bin seewhen
+	scripts/homeassistant
+
+.PHONY: demo test lint fmt parity chaos bench homeassistant clean-runtime
 
 demo:
 	scripts/setup demo

@@ -17,6 +17,7 @@
 //! link is closed, and the history learns what has arrived.
 
 mod desk;
+pub mod discovery;
 pub mod history;
 pub mod mqtt;
 pub mod outbox;

@@ -24,6 +24,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("publish::topics", 1),
     ("publish::payload", 1),
     ("publish::outbox", 1),
+    ("publish::discovery", 1),
     ("stop", 1),
     ("mailbox", 1),
     ("status", 1),

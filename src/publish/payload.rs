@@ -153,6 +153,75 @@ pub fn status(change: &CameraChange, load: &Load) -> Vec<u8> {
     })
 }
 
+#[derive(Serialize)]
+struct NodeStatusPayload<'a> {
+    version: &'a str,
+    model: &'a str,
+    provider: Option<&'a str>,
+    precision: Option<&'a str>,
+    fps: f64,
+    outbox: usize,
+    history: Option<u64>,
+}
+
+/// What a node says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeStatus<'a> {
+    /// Of seewhen.
+    pub version: &'a str,
+    /// Name of the bundle.
+    pub model: &'a str,
+    /// What runs the model and in which numbers; `None` while it is not loaded.
+    pub provider: Option<&'a str>,
+    pub precision: Option<&'a str>,
+    /// Frames analysed per second, of all cameras.
+    pub fps: f64,
+    /// Events that wait for the broker.
+    pub outbox: usize,
+    /// Events in the history; `None` without one.
+    pub history: Option<u64>,
+}
+
+/// A node's state as JSON.
+pub fn node_status(status: &NodeStatus<'_>) -> Vec<u8> {
+    json(&NodeStatusPayload {
+        version: status.version,
+        model: status.model,
+        provider: status.provider,
+        precision: status.precision,
+        fps: (status.fps * 100.0).round() / 100.0,
+        outbox: status.outbox,
+        history: status.history,
+    })
+}
+
+#[derive(Serialize)]
+struct AttributesPayload {
+    probability: Option<f64>,
+    threshold: f64,
+    since: Option<f64>,
+}
+
+/// What goes with a label's state, as JSON. `probability`: of the frame that changed the state or
+/// of a later one, `None` before the first; `since`: when the state began, `None` when it has never
+/// changed.
+pub fn attributes(
+    probability: Option<Probability>,
+    threshold: Probability,
+    since: Option<WallTime>,
+) -> Vec<u8> {
+    json(&AttributesPayload {
+        probability: probability.map(rounded),
+        threshold: rounded(threshold),
+        since: since.map(seconds),
+    })
+}
+
+/// A label's threshold as a plain number.
+pub fn threshold(threshold: Probability) -> String {
+    rounded(threshold).to_string()
+}
+
 fn by_name(probabilities: &BTreeMap<LabelId, Probability>) -> BTreeMap<&str, f64> {
     probabilities.iter().map(|(id, p)| (id.as_str(), rounded(*p))).collect()
 }
@@ -238,5 +307,31 @@ mod tests {
             text(status(&change, &load)),
             r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"unchanged":5,"strategy":"keyframes","key_interval":2.0,"decoder":"avdec_h264","cpu":0.017}"#
         );
+    }
+
+    #[test]
+    fn what_home_assistant_shows_besides() {
+        let status = NodeStatus {
+            version: "1.2.3",
+            model: "mini",
+            provider: Some("openvino"),
+            precision: None,
+            fps: 7.996,
+            outbox: 2,
+            history: Some(40),
+        };
+        assert_eq!(
+            text(node_status(&status)),
+            r#"{"version":"1.2.3","model":"mini","provider":"openvino","precision":null,"fps":8.0,"outbox":2,"history":40}"#
+        );
+        assert_eq!(
+            text(attributes(Some(0.9), 0.8, Some(WallTime(2.000_4)))),
+            r#"{"probability":0.9,"threshold":0.8,"since":2.0}"#
+        );
+        assert_eq!(
+            text(attributes(None, 0.8, None)),
+            r#"{"probability":null,"threshold":0.8,"since":null}"#
+        );
+        assert_eq!([threshold(0.8), threshold(1.0), threshold(0.005)], ["0.8", "1", "0.005"]);
     }
 }
