@@ -90,8 +90,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let model = Arc::new(Model::load(&config.model)?);
     let set =
         Arc::new(model.compile(&mut model.embedder(), &config.cameras, &config.watches, 1)?);
-    let engine = model.engine(config.cameras.len())?;
     let status = Arc::new(Status::default());
+    let engine = model.engine(config.cameras.len(), &status)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let signals = Signals::listen()?;

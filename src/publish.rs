@@ -5,11 +5,15 @@
 //! | topic | payload | retained | QoS |
 //! |---|---|---|---|
 //! | `available` | `online` / `offline` (also the last will, and while the model's device is gone) | yes | 1 |
+//! | `status` | JSON, see [`payload::node_status`] | yes | 1 |
 //! | `<camera>/available` | `online` / `offline` | yes | 1 |
 //! | `<camera>/status` | JSON, see [`payload::status`] | yes | 1 |
 //! | `<camera>/<watch>/probabilities` | JSON, see [`payload::probabilities`] | no | 0 |
 //! | `<camera>/<watch>/<label>/state` | `ON` / `OFF` | yes | 1 |
+//! | `<camera>/<watch>/<label>/attributes` | JSON, see [`payload::attributes`] | yes | 1 |
 //! | `<camera>/<watch>/<label>/event` | JSON, see [`payload::event`] | no | 1 |
+//!
+//! and what Home Assistant is told of them, see [`discovery`].
 //!
 //! [`run`] owns the [`Outbox`]. An event goes to the [`history`] first, and into the outbox when it is
 //! kept there; with a history that does not answer it goes out all the same. It ends when its input
@@ -19,6 +23,7 @@
 mod desk;
 pub mod discovery;
 pub mod history;
+mod home_assistant;
 pub mod mqtt;
 pub mod outbox;
 pub mod payload;
@@ -129,6 +134,8 @@ pub struct Publisher {
     pub clock: Clock,
     pub node: NodeId,
     pub topics: Topics,
+    /// Home Assistant's discovery prefix; empty for none.
+    pub discovery: String,
     /// Most events kept while the broker cannot be reached.
     pub capacity: usize,
     /// How long the end may take for what is left.
@@ -143,6 +150,11 @@ pub struct Undelivered {
     pub lost: usize,
 }
 
+/// The topics that a publisher wants to hear: of Home Assistant, with that discovery prefix.
+pub fn subscriptions(discovery: &str) -> Vec<String> {
+    home_assistant::subscriptions(discovery)
+}
+
 /// Runs until the alert stage has ended and what is left is sent or the grace is over.
 pub async fn run(publisher: Publisher) -> Undelivered {
     let Publisher { mut inbox, mut events, mut replies, grace, .. } = publisher;
@@ -153,6 +165,7 @@ pub async fn run(publisher: Publisher) -> Undelivered {
         clock: publisher.clock,
         node: publisher.node,
         topics: publisher.topics,
+        discovery: publisher.discovery,
         capacity: publisher.capacity,
     };
     let mut desk = Desk::new(settings);
@@ -172,6 +185,7 @@ pub async fn run(publisher: Publisher) -> Undelivered {
             },
             Some(reply) = replies.recv() => desk.reply(reply),
             () = desk.overdue() => desk.send_unkept(),
+            () = desk.greeting() => desk.say_all(),
             _ = ticks.tick() => desk.refresh_statuses(),
         }
     }

@@ -110,6 +110,13 @@ impl CameraStatus {
     }
 }
 
+/// What runs the model, and in which numbers, in the words of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunsOn {
+    pub provider: String,
+    pub precision: String,
+}
+
 /// The whole node.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -119,6 +126,7 @@ pub struct Status {
     encoded: AtomicU64,
     turns: AtomicU64,
     ignored: AtomicU64,
+    runs_on: Mutex<Option<RunsOn>>,
     stages: [Latency; Stage::ALL.len()],
 }
 
@@ -190,6 +198,16 @@ impl Status {
 
     pub fn messages_ignored(&self) -> u64 {
         self.ignored.load(Ordering::Relaxed)
+    }
+
+    /// The model was loaded.
+    pub fn tell_runs_on(&self, runs_on: RunsOn) {
+        *self.runs_on.lock().unwrap_or_else(PoisonError::into_inner) = Some(runs_on);
+    }
+
+    /// `None` before the model was loaded.
+    pub fn runs_on(&self) -> Option<RunsOn> {
+        self.runs_on.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn batch_encoded(&self, frames: usize) {

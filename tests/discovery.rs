@@ -33,6 +33,9 @@ fn watch(id: &str, cameras: &[&str], labels: &[&str], score: ScoreKind) -> Watch
         hold: Duration::ZERO,
         cooldown: Duration::ZERO,
         update_every: Duration::ZERO,
+        consensus: Default::default(),
+        active: None,
+        shadow: false,
     };
     let label = |id: &&str| match id.strip_prefix('-') {
         Some(id) => Label { id: LabelId::try_new(id).unwrap(), rule: None },
@@ -81,8 +84,14 @@ fn rich() -> WatchSet {
 fn messages(set: &WatchSet) -> Messages {
     let node = NodeId::try_new("gate").unwrap();
     let topics = Topics::new("seewhen", &node);
-    Discovery { prefix: "homeassistant", topics: &topics, node: &node, version: "1.2.3" }
-        .messages(set)
+    Discovery {
+        prefix: "homeassistant",
+        topics: &topics,
+        node: &node,
+        version: "1.2.3",
+        commands: true,
+    }
+    .messages(set)
 }
 
 /// The topics of the contract, written out, with payloads as the daemon makes them.
@@ -338,7 +347,13 @@ fn a_node_knows_its_own_messages() {
     let is_own = |node: &str, payload: &[u8]| {
         let node = NodeId::try_new(node).unwrap();
         let topics = Topics::new("seewhen", &node);
-        let own = Discovery { prefix: "homeassistant", topics: &topics, node: &node, version: "" };
+        let own = Discovery {
+            prefix: "homeassistant",
+            topics: &topics,
+            node: &node,
+            version: "",
+            commands: true,
+        };
         assert_eq!(own.filter(), "homeassistant/device/+/config");
         own.is_own(payload)
     };
@@ -349,6 +364,24 @@ fn a_node_knows_its_own_messages() {
     assert!(!is_own("gate", b"no JSON") && !is_own("gate", b"{}"));
     let node = NodeId::try_new("gate").unwrap();
     let topics = Topics::new("seewhen", &node);
-    let off = Discovery { prefix: "", topics: &topics, node: &node, version: "" };
+    let off = Discovery { prefix: "", topics: &topics, node: &node, version: "", commands: true };
     assert!(off.messages(&rich()).is_empty(), "turned off");
+}
+
+/// Nothing is promised that nobody serves.
+#[test]
+fn without_commands_there_is_nothing_to_command() {
+    let node = NodeId::try_new("gate").unwrap();
+    let topics = Topics::new("seewhen", &node);
+    let prefix = "homeassistant";
+    let all = Discovery { prefix, topics: &topics, node: &node, version: "", commands: true };
+    let text = |discovery: Discovery<'_>| {
+        let messages = discovery.messages(&rich()).into_values();
+        messages.map(|message| String::from_utf8(message).unwrap()).collect::<String>()
+    };
+    for part in ["/set\"", "/snapshot\"", "\"number\"", "\"switch\"", "\"image\""] {
+        assert!(text(all).contains(part), "{part}");
+        assert!(!text(Discovery { commands: false, ..all }).contains(part), "{part}");
+    }
+    assert!(text(Discovery { commands: false, ..all }).contains("\"event\""));
 }

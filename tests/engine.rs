@@ -220,6 +220,7 @@ async fn nothing_stays_on_while_the_device_is_gone() {
         clock,
         topics: Topics::new("seewhen", &node),
         node,
+        discovery: String::new(),
         capacity: 10,
         grace: Duration::from_secs(1),
     }));

@@ -202,6 +202,7 @@ async fn nothing_of_a_shadow_label_is_sent_but_its_probability() {
         clock: Clock::start(),
         topics: Topics::new("seewhen", &node),
         node,
+        discovery: String::new(),
         capacity: 10,
         grace: Duration::from_secs(10),
     }));

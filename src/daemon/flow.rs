@@ -132,7 +132,7 @@ impl Flow {
             security: mqtt::security(&config.mqtt.broker).context("TLS for the broker")?,
             client_id: format!("seewhen-{}", config.node),
             will_topic: topics.available(),
-            subscriptions: Vec::new(),
+            subscriptions: publish::subscriptions(&config.mqtt.discovery),
             messages,
             events: from_link,
             backoff: Backoff::default(),
@@ -160,6 +160,7 @@ impl Flow {
             clock: Clock::start(),
             node: config.node.clone(),
             topics,
+            discovery: config.mqtt.discovery.clone(),
             capacity: config.mqtt.outbox,
             grace: GRACE,
         };

@@ -16,6 +16,7 @@ use crate::clip::{EncodeError, ImageEncoder, TextEncoder, prompts};
 use crate::config::{Camera, Config, ModelConfig, WatchConfig};
 use crate::infer::engine::Engine;
 use crate::model::Embedding;
+use crate::status::{RunsOn, Status};
 use crate::watch::WatchSet;
 
 /// An opened bundle and the runtime for it.
@@ -68,13 +69,22 @@ impl Model {
     }
 
     /// The same, for inference: it is loaded again when its device is lost.
-    pub fn engine(self: &Arc<Self>, cameras: usize) -> anyhow::Result<Engine> {
-        let first = Box::new(self.warm_image_encoder(cameras)?);
-        let model = self.clone();
-        let again = move || match model.warm_image_encoder(cameras) {
-            Ok(encoder) => Ok(Box::new(encoder) as Box<dyn ImageEncoder>),
-            Err(error) => Err(format!("{error:#}")),
+    pub fn engine(
+        self: &Arc<Self>,
+        cameras: usize,
+        status: &Arc<Status>,
+    ) -> anyhow::Result<Engine> {
+        let (model, status) = (self.clone(), status.clone());
+        let load = move || -> anyhow::Result<Box<dyn ImageEncoder>> {
+            let encoder = model.warm_image_encoder(cameras)?;
+            let (provider, precision) = (encoder.provider(), encoder.precision());
+            let runs_on =
+                RunsOn { provider: provider.to_string(), precision: precision.to_string() };
+            status.tell_runs_on(runs_on);
+            Ok(Box::new(encoder))
         };
+        let first = load()?;
+        let again = move || load().map_err(|error| format!("{error:#}"));
         Ok(Engine::new(first, Box::new(again)))
     }
 

@@ -1,6 +1,9 @@
 //! What the publisher does with each notice, reply and confirmation: topics set afresh, events kept and
 //! then sent.
 
+mod keeping;
+mod statuses;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +11,18 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use self::keeping::{Asked, log};
+use self::statuses::CameraDesk;
+use super::discovery::Messages;
+use super::home_assistant::HomeAssistant;
 use super::outbox::{Arrived, Next, Outbox, Waiting};
-use super::payload::{self, Load};
+use super::payload;
 use super::topics::Topics;
 use super::{Ask, LinkEvent, Message, Reply, Settled, Undelivered};
 use crate::clock::Clock;
-use crate::model::{CameraChange, CameraId, Event, EventKind, LabelKey, ModelState, NodeId};
+use crate::model::{CameraId, LabelKey, ModelState, NodeId};
 use crate::status::{Stage, Status};
 use crate::watch::{Notice, WatchSet};
-
-/// An event that the history has not answered for goes out after this.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a desk needs of the outside.
 pub(super) struct Settings {
@@ -28,22 +32,8 @@ pub(super) struct Settings {
     pub(super) clock: Clock,
     pub(super) node: NodeId,
     pub(super) topics: Topics,
+    pub(super) discovery: String,
     pub(super) capacity: usize,
-}
-
-/// A camera's last change, and its counts when its status was last published.
-struct CameraDesk {
-    change: CameraChange,
-    analysed: u64,
-    cpu: Duration,
-    since: Instant,
-}
-
-/// An event that the history has been asked to keep.
-struct Asked {
-    number: u64,
-    event: Event,
-    since: Instant,
 }
 
 /// The state of the publisher.
@@ -61,12 +51,20 @@ pub(super) struct Desk {
     numbers: u64,
     /// Topics that an earlier life may have left with the broker; `None` until the history has told.
     earlier: Option<Vec<String>>,
+    home_assistant: HomeAssistant,
+    /// Name of the bundle.
+    model: Arc<str>,
+    /// Frames analysed by all cameras when the node's status was last published.
+    analysed: (u64, Instant),
+    /// Why events are not kept.
+    trouble: Option<String>,
 }
 
 impl Desk {
     pub(super) fn new(settings: Settings) -> Self {
         let mut desk = Self {
             outbox: Outbox::new(settings.capacity),
+            home_assistant: HomeAssistant::new(settings.discovery.clone()),
             settings,
             connection: 0,
             known: BTreeSet::new(),
@@ -75,6 +73,9 @@ impl Desk {
             asked: VecDeque::new(),
             numbers: 0,
             earlier: None,
+            model: "".into(),
+            analysed: (0, Instant::now()),
+            trouble: None,
         };
         desk.retain(desk.settings.topics.available(), payload::ONLINE);
         desk
@@ -112,9 +113,13 @@ impl Desk {
         let labels: BTreeSet<LabelKey> = set.told_keys().collect();
         for key in labels.difference(&self.labels.clone()) {
             self.retain(self.settings.topics.state(key), payload::OFF);
+            let threshold = set.rule(key).map_or(0.0, |rule| rule.threshold);
+            let attributes = payload::attributes(None, threshold, None);
+            self.retain(self.settings.topics.attributes(key), attributes);
         }
         for key in self.labels.difference(&labels) {
             self.outbox.retain(self.settings.topics.state(key), "");
+            self.outbox.retain(self.settings.topics.attributes(key), "");
         }
         self.labels = labels;
         let known: BTreeSet<CameraId> =
@@ -133,7 +138,18 @@ impl Desk {
             self.outbox.retain(self.settings.topics.camera_status(camera), "");
         }
         self.known = known;
+        self.model = set.model.clone();
+        self.publish_node_status();
+        let Settings { topics, node, .. } = &self.settings;
+        let messages = self.home_assistant.watching(set, topics, node);
+        self.retain_all(messages);
         self.clear_earlier();
+    }
+
+    fn retain_all(&mut self, messages: Messages) {
+        for (topic, payload) in messages {
+            self.retain(topic, payload);
+        }
     }
 
     /// Clears what an earlier life left with the broker and this one does not speak of.
@@ -150,127 +166,6 @@ impl Desk {
         }
     }
 
-    fn camera(&mut self, change: CameraChange) {
-        let camera = change.camera.clone();
-        if !self.known.contains(&camera) {
-            return;
-        }
-        let available = payload::availability(change.available());
-        self.retain(self.settings.topics.camera_available(&camera), available);
-        let status = self.settings.status.camera(&camera);
-        let (analysed, cpu) = (status.counts().analysed, status.effort().cpu);
-        let desk = CameraDesk { change, analysed, cpu, since: Instant::now() };
-        self.cameras.insert(camera.clone(), desk);
-        self.publish_status(&camera);
-    }
-
-    pub(super) fn refresh_statuses(&mut self) {
-        let cameras: Vec<CameraId> = self.cameras.keys().cloned().collect();
-        for camera in cameras {
-            self.publish_status(&camera);
-        }
-    }
-
-    fn publish_status(&mut self, camera: &CameraId) {
-        let Some(desk) = self.cameras.get_mut(camera) else { return };
-        let status = self.settings.status.camera(camera);
-        let (counts, effort) = (status.counts(), status.effort());
-        let seconds = desk.since.elapsed().as_secs_f64();
-        // Too short a time says nothing.
-        let rate = |amount: f64| if seconds < 1.0 { 0.0 } else { amount / seconds };
-        let load = Load {
-            fps: rate(counts.analysed.saturating_sub(desk.analysed) as f64),
-            dropped: counts.replaced,
-            unchanged: counts.unchanged,
-            cpu: rate(effort.cpu.saturating_sub(desk.cpu).as_secs_f64()),
-            work: effort.work,
-        };
-        let payload = payload::status(&desk.change, &load);
-        (desk.analysed, desk.cpu, desk.since) = (counts.analysed, effort.cpu, Instant::now());
-        self.retain(self.settings.topics.camera_status(camera), payload);
-    }
-
-    /// Sets the label's state at once; the event itself has to be kept first.
-    fn event(&mut self, event: Event) {
-        let state = if event.kind == EventKind::End { payload::OFF } else { payload::ON };
-        self.retain(self.settings.topics.state(&event.key), state);
-        log(&event, "event");
-        self.numbers += 1;
-        let asked = Asked { number: self.numbers, event, since: Instant::now() };
-        let keep = Ask::Keep { number: asked.number, event: asked.event.clone() };
-        self.asked.push_back(asked);
-        if !self.ask(keep) {
-            self.send_unkept();
-        }
-    }
-
-    /// Never waits: `false` when the history has too much to do, or has ended.
-    fn ask(&self, ask: Ask) -> bool {
-        self.settings.history.try_send(ask).is_ok()
-    }
-
-    /// Comes when an event has waited too long to be kept.
-    pub(super) async fn overdue(&self) {
-        match self.asked.front() {
-            Some(first) => tokio::time::sleep_until(first.since + PATIENCE).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Sends what the history does not answer for.
-    pub(super) fn send_unkept(&mut self) {
-        let unkept = self.asked.len();
-        tracing::warn!(unkept, "the history does not answer; events go out before they are kept");
-        for Asked { number, event, .. } in std::mem::take(&mut self.asked) {
-            let dropped = self.outbox.push(number, event, None);
-            self.dropped(dropped);
-        }
-    }
-
-    pub(super) fn reply(&mut self, reply: Reply) {
-        match reply {
-            Reply::Opened(left) => {
-                if left.dropped > 0 {
-                    let dropped = left.dropped;
-                    tracing::warn!(dropped, "the oldest events of the history will not be sent");
-                }
-                for (place, event) in left.events {
-                    let dropped = self.outbox.push_old(event, place);
-                    self.dropped(dropped);
-                }
-                self.earlier = Some(left.topics);
-                self.clear_earlier();
-            }
-            Reply::Kept { number, stored } => self.kept(number, stored),
-            // The history has said it in the log.
-            Reply::Trouble(_) => {}
-        }
-    }
-
-    fn kept(&mut self, number: u64, stored: Option<i64>) {
-        if self.asked.front().is_some_and(|first| first.number == number) {
-            let Some(Asked { event, .. }) = self.asked.pop_front() else { return };
-            let dropped = self.outbox.push(number, event, stored);
-            self.dropped(dropped);
-            return;
-        }
-        // It went out before.
-        if let Some(stored) = stored
-            && !self.outbox.stored(number, stored)
-        {
-            self.ask(Ask::Settle { stored, how: Settled::Delivered });
-        }
-    }
-
-    fn dropped(&mut self, oldest: Option<Waiting>) {
-        let Some(oldest) = oldest else { return };
-        let dropped = self.outbox.dropped();
-        tracing::warn!(dropped, "the outbox is full: its oldest event was dropped");
-        if let Some(stored) = oldest.stored {
-            self.ask(Ask::Settle { stored, how: Settled::Dropped });
-        }
-    }
-
     pub(super) fn link_event(&mut self, event: &LinkEvent) {
         match event {
             LinkEvent::Connected { connection } => {
@@ -278,8 +173,12 @@ impl Desk {
                 self.outbox.connected();
             }
             LinkEvent::Disconnected => self.outbox.disconnected(),
-            // Nothing is subscribed to yet.
-            LinkEvent::Received { .. } => {}
+            LinkEvent::Received { topic, payload, retained } => {
+                let Settings { topics, node, .. } = &self.settings;
+                let own = (topics, node);
+                let messages = self.home_assistant.heard(topic, payload, *retained, own);
+                self.retain_all(messages);
+            }
             LinkEvent::Acked { token } => match self.outbox.acked(*token) {
                 Some(Arrived::Event(waiting)) => self.arrived(&waiting),
                 Some(Arrived::Cleared(topic)) => {
@@ -288,6 +187,16 @@ impl Desk {
                 None => {}
             },
         }
+    }
+
+    pub(super) async fn greeting(&self) {
+        self.home_assistant.greeting().await;
+    }
+
+    /// Says everything that is retained once more.
+    pub(super) fn say_all(&mut self) {
+        self.home_assistant.greeted();
+        self.outbox.say_all();
     }
 
     fn arrived(&self, waiting: &Waiting) {
@@ -382,16 +291,4 @@ impl Desk {
             }
         }
     }
-}
-
-fn log(event: &Event, what: &str) {
-    tracing::info!(
-        camera = %event.key.camera,
-        watch = %event.key.watch,
-        label = %event.key.label,
-        kind = ?event.kind,
-        probability = event.probability,
-        id = &*event.id,
-        "{what}"
-    );
 }

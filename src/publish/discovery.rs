@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use self::names::joined;
 use super::topics::Topics;
 use crate::model::{CameraId, LabelKey, NodeId};
-use crate::watch::{ScoreKind, WatchSet};
+use crate::watch::{LabelRule, ScoreKind, WatchSet};
 
 /// Retained payloads by their topics.
 pub type Messages = BTreeMap<String, Vec<u8>>;
@@ -32,6 +32,9 @@ pub struct Discovery<'a> {
     pub node: &'a NodeId,
     /// Of seewhen.
     pub version: &'a str,
+    /// Whether there are pictures of events, and somebody listens on the topics of commands: without, no
+    /// entity is made for them.
+    pub commands: bool,
 }
 
 impl Discovery<'_> {
@@ -109,6 +112,11 @@ impl Discovery<'_> {
             let name = names::label(key, keys.iter().map(|(key, _)| key));
             components.extend(entities::of_label(self.topics, unique, key, &name, *score));
         }
+        let served = |entity: &Value| {
+            self.commands
+                || !matches!(entity["platform"].as_str(), Some("image" | "number" | "switch"))
+        };
+        components.retain(|_, entity| served(entity));
         let topics = [self.topics.available(), self.topics.camera_available(camera)];
         message(&json!({
             "device": device,
@@ -129,13 +137,14 @@ impl Discovery<'_> {
     }
 }
 
-/// The labels that can fire on `camera`.
+/// The labels whose events are told on `camera`.
 fn labels<'a>(
     camera: &'a CameraId,
     set: &'a WatchSet,
 ) -> impl Iterator<Item = (LabelKey, ScoreKind)> + 'a {
     set.for_camera(camera).flat_map(move |watch| {
-        let fires = watch.labels.iter().filter(|label| label.rule.is_some());
+        let told = |rule: &LabelRule| !rule.shadow;
+        let fires = watch.labels.iter().filter(move |label| label.rule.as_ref().is_some_and(told));
         fires.map(move |label| {
             let (camera, watch_id) = (camera.clone(), watch.id.clone());
             (LabelKey { camera, watch: watch_id, label: label.id.clone() }, watch.score)

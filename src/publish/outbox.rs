@@ -205,6 +205,11 @@ impl Outbox {
     pub fn connected(&mut self) {
         self.forget_flight();
         self.connected = true;
+        self.say_all();
+    }
+
+    /// Every retained topic is sent once more.
+    pub fn say_all(&mut self) {
         self.retained.values_mut().for_each(|value| value.dirty = true);
     }
 

@@ -161,7 +161,7 @@ struct NodeStatusPayload<'a> {
     precision: Option<&'a str>,
     fps: f64,
     outbox: usize,
-    history: Option<u64>,
+    history: Option<&'a str>,
 }
 
 /// What a node says of itself.
@@ -178,8 +178,8 @@ pub struct NodeStatus<'a> {
     pub fps: f64,
     /// Events that wait for the broker.
     pub outbox: usize,
-    /// Events in the history; `None` without one.
-    pub history: Option<u64>,
+    /// Why events are not kept; `None` while they are.
+    pub history: Option<&'a str>,
 }
 
 /// A node's state as JSON.
@@ -318,11 +318,11 @@ mod tests {
             precision: None,
             fps: 7.996,
             outbox: 2,
-            history: Some(40),
+            history: Some("the disk is full"),
         };
         assert_eq!(
             text(node_status(&status)),
-            r#"{"version":"1.2.3","model":"mini","provider":"openvino","precision":null,"fps":8.0,"outbox":2,"history":40}"#
+            r#"{"version":"1.2.3","model":"mini","provider":"openvino","precision":null,"fps":8.0,"outbox":2,"history":"the disk is full"}"#
         );
         assert_eq!(
             text(attributes(Some(0.9), 0.8, Some(WallTime(2.000_4)))),

@@ -1,0 +1,121 @@
+//! Events on their way through the history into the outbox.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Desk;
+use crate::model::{Event, EventKind};
+use crate::publish::outbox::Waiting;
+use crate::publish::{Ask, Reply, Settled, payload};
+
+/// An event that the history has not answered for goes out after this.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// An event that the history has been asked to keep.
+pub(super) struct Asked {
+    number: u64,
+    event: Event,
+    since: Instant,
+}
+
+impl Desk {
+    /// Sets the label's state at once; the event itself has to be kept first.
+    pub(super) fn event(&mut self, event: Event) {
+        let state = if event.kind == EventKind::End { payload::OFF } else { payload::ON };
+        self.retain(self.settings.topics.state(&event.key), state);
+        let since = if event.kind == EventKind::End { event.frame_time } else { event.start_time };
+        let attributes = payload::attributes(Some(event.probability), event.threshold, Some(since));
+        self.retain(self.settings.topics.attributes(&event.key), attributes);
+        log(&event, "event");
+        self.numbers += 1;
+        let asked = Asked { number: self.numbers, event, since: Instant::now() };
+        let keep = Ask::Keep { number: asked.number, event: asked.event.clone() };
+        self.asked.push_back(asked);
+        if !self.ask(keep) {
+            self.send_unkept();
+        }
+    }
+
+    /// Never waits: `false` when the history has too much to do, or has ended.
+    pub(super) fn ask(&self, ask: Ask) -> bool {
+        self.settings.history.try_send(ask).is_ok()
+    }
+
+    /// Comes when an event has waited too long to be kept.
+    pub(in crate::publish) async fn overdue(&self) {
+        match self.asked.front() {
+            Some(first) => tokio::time::sleep_until(first.since + PATIENCE).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Sends what the history does not answer for.
+    pub(in crate::publish) fn send_unkept(&mut self) {
+        let unkept = self.asked.len();
+        tracing::warn!(unkept, "the history does not answer; events go out before they are kept");
+        for Asked { number, event, .. } in std::mem::take(&mut self.asked) {
+            let dropped = self.outbox.push(number, event, None);
+            self.dropped(dropped);
+        }
+    }
+
+    pub(in crate::publish) fn reply(&mut self, reply: Reply) {
+        match reply {
+            Reply::Opened(left) => {
+                if left.dropped > 0 {
+                    let dropped = left.dropped;
+                    tracing::warn!(dropped, "the oldest events of the history will not be sent");
+                }
+                for (place, event) in left.events {
+                    let dropped = self.outbox.push_old(event, place);
+                    self.dropped(dropped);
+                }
+                self.earlier = Some(left.topics);
+                self.clear_earlier();
+            }
+            Reply::Kept { number, stored } => self.kept(number, stored),
+            // The history has said it in the log.
+            Reply::Trouble(trouble) => {
+                self.trouble = trouble;
+                self.publish_node_status();
+            }
+        }
+    }
+
+    pub(super) fn kept(&mut self, number: u64, stored: Option<i64>) {
+        if self.asked.front().is_some_and(|first| first.number == number) {
+            let Some(Asked { event, .. }) = self.asked.pop_front() else { return };
+            let dropped = self.outbox.push(number, event, stored);
+            self.dropped(dropped);
+            return;
+        }
+        // It went out before.
+        if let Some(stored) = stored
+            && !self.outbox.stored(number, stored)
+        {
+            self.ask(Ask::Settle { stored, how: Settled::Delivered });
+        }
+    }
+
+    pub(super) fn dropped(&mut self, oldest: Option<Waiting>) {
+        let Some(oldest) = oldest else { return };
+        let dropped = self.outbox.dropped();
+        tracing::warn!(dropped, "the outbox is full: its oldest event was dropped");
+        if let Some(stored) = oldest.stored {
+            self.ask(Ask::Settle { stored, how: Settled::Dropped });
+        }
+    }
+}
+
+pub(super) fn log(event: &Event, what: &str) {
+    tracing::info!(
+        camera = %event.key.camera,
+        watch = %event.key.watch,
+        label = %event.key.label,
+        kind = ?event.kind,
+        probability = event.probability,
+        id = &*event.id,
+        "{what}"
+    );
+}

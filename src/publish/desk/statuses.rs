@@ -1,0 +1,82 @@
+//! What the node and its cameras say of themselves.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Desk;
+use crate::model::{CameraChange, CameraId};
+use crate::publish::payload::{self, Load, NodeStatus};
+
+/// A camera's last change, and its counts when its status was last published.
+pub(super) struct CameraDesk {
+    change: CameraChange,
+    analysed: u64,
+    cpu: Duration,
+    since: Instant,
+}
+
+impl Desk {
+    pub(super) fn camera(&mut self, change: CameraChange) {
+        let camera = change.camera.clone();
+        if !self.known.contains(&camera) {
+            return;
+        }
+        let available = payload::availability(change.available());
+        self.retain(self.settings.topics.camera_available(&camera), available);
+        let status = self.settings.status.camera(&camera);
+        let (analysed, cpu) = (status.counts().analysed, status.effort().cpu);
+        let desk = CameraDesk { change, analysed, cpu, since: Instant::now() };
+        self.cameras.insert(camera.clone(), desk);
+        self.publish_status(&camera);
+    }
+
+    pub(in crate::publish) fn refresh_statuses(&mut self) {
+        self.publish_node_status();
+        let cameras: Vec<CameraId> = self.cameras.keys().cloned().collect();
+        for camera in cameras {
+            self.publish_status(&camera);
+        }
+    }
+
+    pub(super) fn publish_node_status(&mut self) {
+        if self.model.is_empty() {
+            return;
+        }
+        let counts = self.settings.status.counts();
+        let analysed: u64 = counts.iter().map(|(_, counts)| counts.analysed).sum();
+        let (before, since) = std::mem::replace(&mut self.analysed, (analysed, Instant::now()));
+        let seconds = since.elapsed().as_secs_f64();
+        let runs_on = self.settings.status.runs_on();
+        let status = payload::node_status(&NodeStatus {
+            version: env!("CARGO_PKG_VERSION"),
+            model: &self.model,
+            provider: runs_on.as_ref().map(|runs_on| runs_on.provider.as_str()),
+            precision: runs_on.as_ref().map(|runs_on| runs_on.precision.as_str()),
+            // Too short a time says nothing.
+            fps: if seconds < 1.0 { 0.0 } else { analysed.saturating_sub(before) as f64 / seconds },
+            outbox: self.outbox.waiting(),
+            history: self.trouble.as_deref(),
+        });
+        self.retain(self.settings.topics.node_status(), status);
+    }
+
+    pub(super) fn publish_status(&mut self, camera: &CameraId) {
+        let Some(desk) = self.cameras.get_mut(camera) else { return };
+        let status = self.settings.status.camera(camera);
+        let (counts, effort) = (status.counts(), status.effort());
+        let seconds = desk.since.elapsed().as_secs_f64();
+        // Too short a time says nothing.
+        let rate = |amount: f64| if seconds < 1.0 { 0.0 } else { amount / seconds };
+        let load = Load {
+            fps: rate(counts.analysed.saturating_sub(desk.analysed) as f64),
+            dropped: counts.replaced,
+            unchanged: counts.unchanged,
+            cpu: rate(effort.cpu.saturating_sub(desk.cpu).as_secs_f64()),
+            work: effort.work,
+        };
+        let payload = payload::status(&desk.change, &load);
+        (desk.analysed, desk.cpu, desk.since) = (counts.analysed, effort.cpu, Instant::now());
+        self.retain(self.settings.topics.camera_status(camera), payload);
+    }
+}
