@@ -141,11 +141,11 @@ impl Player {
         let start = Instant::now();
         for number in 1.. {
             let begin = self.clip.length * u64::from(number - 1);
-            self.wait_until(start + begin.into());
+            self.wait_until(start + Duration::from(begin));
             let mount = self.mount.clone();
             (self.on_loop)(LoopStart { mount, number, at: SystemTime::now() });
             for unit in &self.clip.units {
-                self.wait_until(start + (begin + unit.due).into());
+                self.wait_until(start + Duration::from(begin + unit.due));
                 let mut buffer = unit.buffer.copy();
                 let stamped = buffer.make_mut();
                 stamped.set_pts(zero + begin + unit.shown);
