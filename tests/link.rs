@@ -13,7 +13,7 @@ use seewhen::config::{Broker as Address, MqttVersion};
 use seewhen::publish::mqtt::{self, Link};
 use seewhen::publish::{LinkEvent, Message};
 use seewhen::status::Status;
-use support::Broker;
+use support::{Broker, Seewhen};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -37,7 +37,7 @@ impl Running {
             security: mqtt::security(&broker).unwrap(),
             broker,
             client_id: format!("link-{version:?}"),
-            will_topic: "gone".to_owned(),
+            will_topic: format!("seewhen/{version:?}/gone"),
             subscriptions: vec![filter.to_owned()],
             messages: inbox,
             events: out,
@@ -146,8 +146,9 @@ async fn a_flood_is_counted_and_holds_nothing_up() {
             }
         };
         tokio::time::timeout(SOON, counted).await.expect("49 that nobody takes");
-        let first = link.event().await;
-        assert!(matches!(first, LinkEvent::Received { retained: true, .. }), "{first:?}");
+        while let Ok(event) = link.events.try_recv() {
+            assert!(matches!(event, LinkEvent::Received { retained: true, .. }), "{event:?}");
+        }
         link.messages.send(message(7, "told", b"x", true)).await.unwrap();
         assert_eq!(link.event().await, LinkEvent::Acked { token: 7 });
         link.end().await;
@@ -179,4 +180,89 @@ async fn a_message_that_the_broker_refuses_counts_as_arrived() {
         link.end().await;
     }
     drop(broker);
+}
+
+/// So does one that is larger than the broker takes: it would end every connection.
+#[tokio::test]
+async fn a_message_that_is_larger_than_the_broker_takes_is_not_sent() {
+    let broker = Broker::start_with(|_| "max_packet_size 2000\n".to_owned());
+    let mut link = Running::to(broker.port, MqttVersion::V5, "nothing", 64).await;
+    for (token, size) in [(1, 10), (2, 4000), (3, 1900)] {
+        link.messages.send(message(token, "told", &vec![b'x'; size], true)).await.unwrap();
+    }
+    let mut acked = Vec::new();
+    while acked.len() < 3 {
+        match link.event().await {
+            LinkEvent::Acked { token } => acked.push(token),
+            other => panic!("{other:?}"),
+        }
+    }
+    acked.sort_unstable();
+    assert_eq!(acked, [1, 2, 3]);
+    link.end().await;
+}
+
+#[tokio::test]
+async fn a_lost_broker_is_found_again() {
+    let mut broker = Broker::start();
+    for version in VERSIONS {
+        let mut link = Running::to(broker.port, version, "told/#", 16).await;
+        broker.stop();
+        assert_eq!(link.event().await, LinkEvent::Disconnected);
+        broker.restart();
+        let connection = loop {
+            if let LinkEvent::Connected { connection } = link.event().await {
+                break connection;
+            }
+        };
+        let mut told = message(9, "told/me", b"again", true);
+        told.connection = connection;
+        link.messages.send(told).await.unwrap();
+        let (mut acked, mut received) = (false, false);
+        while !(acked && received) {
+            match link.event().await {
+                LinkEvent::Acked { token: 9 } => acked = true,
+                LinkEvent::Received { payload, .. } if payload == b"again" => received = true,
+                other => panic!("{other:?}"),
+            }
+        }
+        link.end().await;
+    }
+}
+
+#[tokio::test]
+async fn the_last_will_is_for_those_who_do_not_say_goodbye() {
+    let broker = Broker::start();
+    let subscriber = broker.subscribe();
+    for version in VERSIONS {
+        let topic = format!("{version:?}/gone");
+        Running::to(broker.port, version, "nothing", 16).await.end().await;
+        let link = Running::to(broker.port, version, "nothing", 16).await;
+        assert_eq!(subscriber.on(&topic), [], "a goodbye was said");
+        link.link.abort();
+        assert!(link.link.await.is_err());
+        subscriber.expect(&topic, SOON, |heard| heard.payload == "offline");
+        assert!(broker.subscribe().expect(&topic, SOON, |_| true).retained);
+    }
+}
+
+#[test]
+fn the_log_names_what_the_broker_refuses() {
+    let port = support::free_port();
+    let broker = Broker::start_with(|folder| {
+        let rules = folder.join("acl");
+        let allowed =
+            "topic readwrite seewhen/test/available\ntopic readwrite seewhen/test/+/status\n";
+        std::fs::write(&rules, allowed).unwrap();
+        format!("listener {port} 127.0.0.1\nallow_anonymous true\nacl_file {}\n", rules.display())
+    });
+    let subscriber = broker.subscribe();
+    let watch = "[[watch]]\nid = \"room\"\nlabel = [{ id = \"bars\", prompts = [\"colour bars\"] }, \
+                 { id = \"rest\", prompts = [\"a street\"] }]\n";
+    let config = support::picture(port).replace("[mqtt]", "[mqtt]\nversion = \"5\"") + watch;
+    let seewhen = Seewhen::start(&config);
+    seewhen.expect_log("the broker refuses a message", SOON);
+    let refused = "topic=\"seewhen/test/picture/available\" reason=\"NotAuthorized\"";
+    seewhen.expect_log(refused, SOON);
+    subscriber.expect("picture/status", SOON, |heard| heard.payload.contains("running"));
 }

@@ -158,13 +158,13 @@ mod tests {
     #[test]
     fn names_what_changed() {
         let new = OLD
-            .replace("\"gate\"", "\"door\"\nmqtt.url = \"mqtts://broker\"\nmodel.device = \"cpu\"")
+            .replace("\"gate\"", "\"door\"\nmqtt.url = \"mqtts://broker\"\nmqtt.version = \"5\"\nmodel.device = \"cpu\"")
             .replace("{ id = \"a\", source = \"test:\" }", "{ id = \"a\", source = \"test:ball\" }")
             .replace("id = \"b\"", "id = \"c\"")
             .replace("threshold = 0.5", "threshold = 0.6");
         let diff = config(OLD).diff(&config(&new));
         let camera = |id| vec![CameraId::try_new(id).expect("an id")];
-        assert_eq!(diff.restart, ["node", "model.device", "mqtt.url"]);
+        assert_eq!(diff.restart, ["node", "model.device", "mqtt.url", "mqtt.version"]);
         assert_eq!(diff.cameras_changed, camera("a"));
         assert_eq!(diff.cameras_removed, camera("b"));
         assert_eq!(diff.cameras_added, camera("c"));
