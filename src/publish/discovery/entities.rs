@@ -122,8 +122,6 @@ pub(super) fn of_label(
     name: &str,
     score: ScoreKind,
 ) -> Components {
-    // What SigLIP says is small for most things that are there.
-    let step = if score == ScoreKind::Sigmoid { 0.001 } else { 0.01 };
     let mut entities = [
         (
             "state",
@@ -158,21 +156,7 @@ pub(super) fn of_label(
                 "qos": 1,
             }),
         ),
-        (
-            "threshold",
-            json!({
-                "platform": "number",
-                "name": format!("{name} threshold"),
-                "entity_category": "config",
-                "state_topic": topics.threshold_state(key),
-                "command_topic": topics.threshold_set(key),
-                "min": step,
-                "max": 1,
-                "step": step,
-                "qos": 1,
-                "availability": only(topics.available()),
-            }),
-        ),
+        ("threshold", threshold(topics, key, name, score)),
     ];
     for (what, entity) in &mut entities {
         extend(entity, json!({ "unique_id": unique.of_label(key, what) }));
@@ -180,6 +164,24 @@ pub(super) fn of_label(
     // The node and the camera are the device's, so its components need not say them again.
     let id = |what: &str| super::joined([key.watch.as_str(), key.label.as_str(), what]);
     entities.into_iter().map(|(what, entity)| (id(what), entity)).collect()
+}
+
+/// Its own state is the rule's, so it does not go with the camera.
+fn threshold(topics: &Topics, key: &LabelKey, name: &str, score: ScoreKind) -> Value {
+    // What SigLIP says is small for most things that are there.
+    let step = if score == ScoreKind::Sigmoid { 0.001 } else { 0.01 };
+    json!({
+        "platform": "number",
+        "name": format!("{name} threshold"),
+        "entity_category": "config",
+        "state_topic": topics.threshold_state(key),
+        "command_topic": topics.threshold_set(key),
+        "min": step,
+        "max": 1,
+        "step": step,
+        "qos": 1,
+        "availability": only(topics.available()),
+    })
 }
 
 fn connection(unique_id: String, topic: String) -> Value {
