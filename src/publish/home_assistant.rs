@@ -94,3 +94,83 @@ impl HomeAssistant {
         self.greeting = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::CameraId;
+    use crate::watch::WatchedCamera;
+
+    const NODE: &str = "homeassistant/device/seewhen_gate/config";
+    const PORCH: &str = "homeassistant/device/seewhen_gate_porch/config";
+
+    fn set(cameras: &[&str]) -> WatchSet {
+        let stale_after = Duration::from_secs(1);
+        let camera = |id| WatchedCamera { id: CameraId::try_new(id).unwrap(), stale_after };
+        WatchSet {
+            cameras: cameras.iter().map(|id| camera(id)).collect(),
+            watches: Vec::new(),
+            logit_scale: 1.0,
+            logit_bias: 0.0,
+            model: Arc::from("mini"),
+            revision: 1,
+        }
+    }
+
+    fn own() -> (Topics, NodeId) {
+        let node = NodeId::try_new("gate").unwrap();
+        (Topics::new("seewhen", &node), node)
+    }
+
+    #[test]
+    fn what_an_earlier_life_told_is_taken_back() {
+        let (topics, node) = own();
+        let mut home = HomeAssistant::new("homeassistant".to_owned());
+        let before = home.watching(&set(&["porch"]), &topics, &node);
+        assert_eq!(before.keys().collect::<Vec<_>>(), [NODE, PORCH]);
+        let mut old: serde_json::Value = serde_json::from_slice(&before[PORCH]).unwrap();
+        old["components"]["w_l_state"] =
+            serde_json::json!({ "platform": "binary_sensor", "name": "L" });
+        let old = old.to_string().into_bytes();
+        let own = (&topics, &node);
+        let named = home.heard(PORCH, &old, true, own);
+        let named: serde_json::Value = serde_json::from_slice(&named[PORCH]).unwrap();
+        let wanted = serde_json::json!({ "platform": "binary_sensor" });
+        assert_eq!(named["components"]["w_l_state"], wanted, "it removes the entity");
+        assert!(home.heard(PORCH, &old, false, own).is_empty(), "that was said just now");
+        assert!(home.heard(PORCH, &before[PORCH], true, own).is_empty(), "the same is no news");
+        // The camera goes while seewhen is stopped.
+        let mut home = HomeAssistant::new("homeassistant".to_owned());
+        home.watching(&set(&[]), &topics, &node);
+        let cleared = Messages::from([(PORCH.to_owned(), Vec::new())]);
+        assert_eq!(home.heard(PORCH, &old, true, own), cleared);
+        let others = String::from_utf8(old).unwrap().replace("gate", "door").into_bytes();
+        assert!(home.heard(PORCH, &others, true, own).is_empty(), "that is another node's");
+    }
+
+    #[test]
+    fn a_start_is_answered_a_little_later() {
+        let (topics, node) = own();
+        let mut home = HomeAssistant::new("homeassistant".to_owned());
+        let mut hear = |topic, payload: &[u8], retained| {
+            home.greeting = None;
+            assert!(home.heard(topic, payload, retained, (&topics, &node)).is_empty());
+            home.greeting
+        };
+        assert_eq!(hear("homeassistant/status", b"offline", false), None);
+        assert_eq!(hear("homeassistant/status", b"online", true), None, "it has been up for long");
+        let greeting = hear("homeassistant/status", b"online", false).unwrap();
+        assert!(greeting <= Instant::now() + SPREAD);
+    }
+
+    #[test]
+    fn turned_off_it_says_and_hears_nothing() {
+        let (topics, node) = own();
+        let mut home = HomeAssistant::new(String::new());
+        assert!(home.watching(&set(&["porch"]), &topics, &node).is_empty());
+        assert!(home.heard(PORCH, b"{}", true, (&topics, &node)).is_empty());
+        assert!(subscriptions("").is_empty());
+    }
+}

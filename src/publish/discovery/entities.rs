@@ -5,13 +5,10 @@
 use serde_json::{Value, json};
 
 use super::Components;
-use super::names::Unique;
+use super::names::{CONNECTION, PROBLEM, Unique};
 use crate::model::{CameraId, LabelKey};
 use crate::publish::topics::Topics;
 use crate::watch::ScoreKind;
-
-pub(super) const CONNECTION: &str = "Connection";
-pub(super) const PROBLEM: &str = "Problem";
 
 /// Sends on what of an event may be of use to an automation. Home Assistant wants `event_type`.
 const EVENT: &str = "{{ {'event_type': value_json.type, 'id': value_json.id, \

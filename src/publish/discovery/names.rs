@@ -2,8 +2,12 @@
 
 use crate::model::{CameraId, LabelKey, NodeId};
 
+/// What two entities of every camera are called.
+pub(super) const CONNECTION: &str = "Connection";
+pub(super) const PROBLEM: &str = "Problem";
+
 /// Entities of a camera that are of the same kind as a label's own.
-const TAKEN: &[&str] = &[super::entities::CONNECTION, super::entities::PROBLEM];
+const TAKEN: &[&str] = &[CONNECTION, PROBLEM];
 
 /// "front_door" is "Front door".
 pub(super) fn readable(id: &str) -> String {
