@@ -277,12 +277,22 @@ pub enum LabelState {
     Off,
 }
 
-/// Where in its stay an event message stands.
+/// Where in its stay an event message stands. The words are those of payloads and the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     Start,
     Update,
     End,
+}
+
+impl EventKind {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Update => "update",
+            Self::End => "end",
+        }
+    }
 }
 
 /// Which label of which watch on which camera.

@@ -35,6 +35,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
+pub use self::home_assistant::subscriptions;
+
 use self::desk::Desk;
 use self::topics::Topics;
 use crate::clock::Clock;
@@ -126,10 +128,17 @@ pub enum Reply {
 /// The publisher's channel ends and settings.
 pub struct Publisher {
     pub inbox: mpsc::Receiver<Notice>,
-    pub link: mpsc::Sender<Message>,
     pub events: mpsc::Receiver<LinkEvent>,
-    pub history: mpsc::Sender<Ask>,
     pub replies: mpsc::Receiver<Reply>,
+    /// How long the end may take for what is left.
+    pub grace: Duration,
+    pub settings: Settings,
+}
+
+/// Whom a publisher tells, and what it needs for that.
+pub struct Settings {
+    pub link: mpsc::Sender<Message>,
+    pub history: mpsc::Sender<Ask>,
     pub status: Arc<Status>,
     pub clock: Clock,
     pub node: NodeId,
@@ -138,8 +147,6 @@ pub struct Publisher {
     pub discovery: String,
     /// Most events kept while the broker cannot be reached.
     pub capacity: usize,
-    /// How long the end may take for what is left.
-    pub grace: Duration,
 }
 
 /// Events that were not delivered when the publisher ended.
@@ -150,24 +157,9 @@ pub struct Undelivered {
     pub lost: usize,
 }
 
-/// The topics that a publisher wants to hear: of Home Assistant, with that discovery prefix.
-pub fn subscriptions(discovery: &str) -> Vec<String> {
-    home_assistant::subscriptions(discovery)
-}
-
 /// Runs until the alert stage has ended and what is left is sent or the grace is over.
 pub async fn run(publisher: Publisher) -> Undelivered {
-    let Publisher { mut inbox, mut events, mut replies, grace, .. } = publisher;
-    let settings = desk::Settings {
-        link: publisher.link,
-        history: publisher.history,
-        status: publisher.status,
-        clock: publisher.clock,
-        node: publisher.node,
-        topics: publisher.topics,
-        discovery: publisher.discovery,
-        capacity: publisher.capacity,
-    };
+    let Publisher { mut inbox, mut events, mut replies, grace, settings } = publisher;
     let mut desk = Desk::new(settings);
     let mut ticks = tokio::time::interval(STATUS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -84,6 +84,13 @@ pub struct Label {
     pub rule: Option<LabelRule>,
 }
 
+impl Label {
+    /// The rule of a label whose states and events are sent.
+    pub fn told(&self) -> Option<&LabelRule> {
+        self.rule.as_ref().filter(|rule| !rule.shadow)
+    }
+}
+
 /// How cosines become probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ScoreKind {
@@ -146,20 +153,14 @@ impl WatchSet {
         self.rule(key).is_some_and(|rule| rule.shadow)
     }
 
-    /// The labels whose states and events are sent.
-    pub fn told_keys(&self) -> impl Iterator<Item = LabelKey> + '_ {
-        self.keys().filter(|key| !self.is_shadow(key))
-    }
-
-    /// Every label that can fire, on every camera it looks at.
-    pub fn keys(&self) -> impl Iterator<Item = LabelKey> + '_ {
+    /// The labels whose states and events are sent, on every camera they look at, with their rules.
+    pub fn told(&self) -> impl Iterator<Item = (LabelKey, &LabelRule)> {
         self.watches.iter().flat_map(|watch| {
-            let fires = watch.labels.iter().filter(|label| label.rule.is_some());
-            fires.flat_map(|label| {
-                watch.cameras.iter().map(|camera| LabelKey {
-                    camera: camera.clone(),
-                    watch: watch.id.clone(),
-                    label: label.id.clone(),
+            let told = watch.labels.iter().filter_map(|label| Some((label, label.told()?)));
+            told.flat_map(move |(label, rule)| {
+                watch.cameras.iter().map(move |camera| {
+                    let (camera, watch) = (camera.clone(), watch.id.clone());
+                    (LabelKey { camera, watch, label: label.id.clone() }, rule)
                 })
             })
         })

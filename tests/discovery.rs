@@ -116,7 +116,7 @@ fn contract(set: &WatchSet) -> Contract {
             publish(format!("{c}/{}/probabilities", watch.id), probabilities);
         }
     }
-    for key in set.keys() {
+    for (key, _) in set.told() {
         let l = format!("{p}/{}/{}/{}", key.camera, key.watch, key.label);
         publish(format!("{l}/state"), b"ON".to_vec());
         publish(format!("{l}/attributes"), payload::attributes(Some(0.9), 0.8, None));
@@ -355,7 +355,7 @@ fn a_node_knows_its_own_messages() {
             version: "",
             commands: true,
         };
-        assert_eq!(own.filter(), "homeassistant/device/+/config");
+        assert_eq!(discovery::filter("homeassistant"), "homeassistant/device/+/config");
         own.is_own(payload)
     };
     for message in messages.values() {

@@ -3,6 +3,9 @@
 //! The stages are the real ones; the encoder and the link to the broker are played.
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
+#[path = "support/publishing.rs"]
+mod publishing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Builder;
@@ -15,11 +18,8 @@ use seewhen::clock::Clock;
 use seewhen::infer::engine::{Engine, Load};
 use seewhen::infer::{self, Inference};
 use seewhen::mailbox::{Sender, WhenFull, mailbox};
-use seewhen::model::{
-    CameraId, Embedding, Frame, LabelId, ModelState, NodeId, Picture, View, WatchId,
-};
-use seewhen::publish::topics::Topics;
-use seewhen::publish::{self, LinkEvent, Message, Publisher};
+use seewhen::model::{CameraId, Embedding, Frame, LabelId, ModelState, Picture, View, WatchId};
+use seewhen::publish::{LinkEvent, Message};
 use seewhen::status::Status;
 use seewhen::watch::{Label, LabelRule, Observation, ScoreKind, Watch, WatchSet, WatchedCamera};
 use tokio::sync::{mpsc, watch};
@@ -204,27 +204,7 @@ async fn nothing_stays_on_while_the_device_is_gone() {
     let (_set, sets) = watch::channel(rules());
     let clock = Clock::start();
     tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: Some(clock) }));
-    let (to_link, mut messages) = mpsc::channel(16);
-    let (events, from_link) = mpsc::channel(16);
-    let node = NodeId::try_new("gate").unwrap();
-    // A history that has nothing and has ended: events go out all the same.
-    let (history, _) = mpsc::channel(1);
-    let (_, replies) = mpsc::channel(1);
-    tokio::spawn(publish::run(Publisher {
-        history,
-        replies,
-        inbox: notices,
-        link: to_link,
-        events: from_link,
-        status: Arc::new(Status::default()),
-        clock,
-        topics: Topics::new("seewhen", &node),
-        node,
-        discovery: String::new(),
-        capacity: 10,
-        grace: Duration::from_secs(1),
-    }));
-    events.send(LinkEvent::Connected { connection: 1 }).await.unwrap();
+    let (mut messages, events) = publishing::start(notices, clock, Duration::from_secs(1)).await;
     let (available, event) = ("seewhen/gate/available", "seewhen/gate/yard/w/thing/event");
     payloads(&mut messages, &events, &[(available, "online")]).await;
     let rules = rules();

@@ -4,6 +4,9 @@
 //! The stages are the real ones; frames and the link to the broker are played.
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
+#[path = "support/publishing.rs"]
+mod publishing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +16,9 @@ use ndarray::Array2;
 use seewhen::alert::{self, Alerts};
 use seewhen::clock::Clock;
 use seewhen::model::{
-    CameraId, Captured, EventKind, LabelId, NodeId, Probability, WallTime, WatchId, WatchScore,
+    CameraId, Captured, EventKind, LabelId, Probability, WallTime, WatchId, WatchScore,
 };
-use seewhen::publish::topics::Topics;
-use seewhen::publish::{self, LinkEvent, Message, Publisher};
-use seewhen::status::Status;
+use seewhen::publish::{LinkEvent, Message};
 use seewhen::watch::schedule::{Range, Schedule};
 use seewhen::watch::{
     Label, LabelRule, Notice, Observation, ScoreKind, Scored, Watch, WatchSet, WatchedCamera,
@@ -186,27 +187,8 @@ async fn nothing_of_a_shadow_label_is_sent_but_its_probability() {
     let (out, notices) = mpsc::channel(8);
     let (_set, sets) = watch::channel(rules.clone());
     tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: None }));
-    let (to_link, mut messages) = mpsc::channel(16);
-    let (events, from_link) = mpsc::channel(16);
-    let node = NodeId::try_new("gate").unwrap();
-    // A history that has nothing and has ended: events go out all the same.
-    let (history, _) = mpsc::channel(1);
-    let (_, replies) = mpsc::channel(1);
-    tokio::spawn(publish::run(Publisher {
-        history,
-        replies,
-        inbox: notices,
-        link: to_link,
-        events: from_link,
-        status: Arc::new(Status::default()),
-        clock: Clock::start(),
-        topics: Topics::new("seewhen", &node),
-        node,
-        discovery: String::new(),
-        capacity: 10,
-        grace: Duration::from_secs(10),
-    }));
-    events.send(LinkEvent::Connected { connection: 1 }).await.unwrap();
+    let (mut messages, events) =
+        publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
     observe.send(Observation::Scored(scored(&rules, at(1), [0.9, 0.9]))).await.unwrap();
     observe.send(Observation::Scored(scored(&rules, at(2), [0.1, 0.1]))).await.unwrap();
     drop(observe);

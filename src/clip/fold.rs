@@ -9,11 +9,11 @@ use std::collections::HashSet;
 
 use prost::Message as _;
 
-use super::proto::inputs::graph;
+use super::proto::graphs::{graph, with_graph};
 use super::proto::wire::{NotOnnx, decode, field, fields};
 use super::proto::{
-    GRAPH_INITIALIZER, GRAPH_NODE, GRAPH_OUTPUT, INT64, MODEL_GRAPH, Model, Node, Tensor,
-    TensorType, Type, ValueInfo,
+    GRAPH_INITIALIZER, GRAPH_NODE, GRAPH_OUTPUT, INT64, Model, Node, Tensor, TensorType, Type,
+    ValueInfo,
 };
 
 /// From this version of the format on, weights need not be listed among the inputs.
@@ -147,19 +147,6 @@ impl Arithmetic {
         }
         with_graph(model, &changed)
     }
-}
-
-fn with_graph(model: &[u8], graph: &[u8]) -> Result<Vec<u8>, NotOnnx> {
-    let mut changed = Vec::with_capacity(graph.len() + 1024);
-    for part in fields(model) {
-        let part = part?;
-        if part.number == MODEL_GRAPH {
-            field(&mut changed, MODEL_GRAPH, graph);
-        } else {
-            changed.extend_from_slice(part.raw);
-        }
-    }
-    Ok(changed)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! Source: `onnx.proto` of <https://github.com/onnx/onnx>.
 
+pub(in crate::clip) mod graphs;
 pub(in crate::clip) mod inputs;
 pub(in crate::clip) mod wire;
 
@@ -90,6 +91,19 @@ pub(in crate::clip) struct Attribute {
     pub(in crate::clip) ints: Vec<i64>,
     #[prost(int32, tag = "20")]
     pub(in crate::clip) kind: i32,
+}
+
+#[cfg(test)]
+impl Node {
+    /// One output and no attributes.
+    pub(in crate::clip) fn plain(kind: &str, inputs: &[&str], output: &str) -> Self {
+        Self {
+            input: inputs.iter().map(ToString::to_string).collect(),
+            output: vec![output.to_owned()],
+            op_type: kind.to_owned(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Attribute {

@@ -12,8 +12,9 @@ mod weights;
 
 use std::path::Path;
 
-use super::proto::wire::{NotOnnx, decode, field, fields};
-use super::proto::{MODEL_GRAPH as GRAPH, MODEL_OPERATORS as OPSET_IMPORT, OperatorSet};
+use super::proto::MODEL_GRAPH as GRAPH;
+use super::proto::graphs::operators;
+use super::proto::wire::{NotOnnx, field, fields};
 
 /// Why a model stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -44,13 +45,7 @@ pub struct Quantized {
 /// # Errors
 /// When it is no ONNX model, has nothing to quantise, or weights that cannot be read.
 pub fn quantize(model: &[u8], folder: &Path) -> Result<Quantized, QuantizeError> {
-    let mut operators = 0;
-    for part in fields(model) {
-        let part = part?;
-        if part.number == OPSET_IMPORT {
-            operators = operators.max(decode::<OperatorSet>(part.bytes)?.core());
-        }
-    }
+    let operators = operators(model)?;
     if operators < 11 {
         return Err(QuantizeError::TooOld(operators));
     }

@@ -19,11 +19,12 @@ use prost::Message as _;
 use self::nodes::{Kernel, Names, Target};
 use self::writer::Writer;
 use super::preprocess::{Filter, PreprocessSpec};
+use super::proto::graphs::{graph, operators, with_graph};
 use super::proto::inputs::inputs_of_graph;
 use super::proto::wire::{NotOnnx, decode, field, fields};
 use super::proto::{
     Dimension, DimensionValue, EXTERNAL, FLOAT, FLOAT16, GRAPH_INITIALIZER, GRAPH_INPUT, INT64,
-    MODEL_GRAPH, MODEL_OPERATORS, OperatorSet, Tensor, UINT8, ValueInfo,
+    Tensor, UINT8, ValueInfo,
 };
 
 /// The first version of ONNX's operators with all that is put in front of a model.
@@ -88,19 +89,8 @@ pub struct Replaced {
 /// made by [`super::preprocess`].
 pub fn graft(model: &[u8], spec: &PreprocessSpec) -> Result<Grafted, GraftError> {
     let kernel = Kernel::of(spec.filter).ok_or(GraftError::Filter(spec.filter))?;
-    let mut operators = 0;
-    let mut graph = None;
-    for part in fields(model) {
-        let part = part?;
-        match part.number {
-            MODEL_OPERATORS => {
-                operators = operators.max(decode::<OperatorSet>(part.bytes)?.core());
-            }
-            MODEL_GRAPH => graph = Some(part.bytes),
-            _ => {}
-        }
-    }
-    let graph = graph.ok_or_else(|| NotOnnx("it has no graph".to_owned()))?;
+    let operators = operators(model)?;
+    let graph = graph(model)?;
     if operators < LEAST_OPERATORS {
         return Err(GraftError::TooOld(operators));
     }
@@ -111,16 +101,7 @@ pub fn graft(model: &[u8], spec: &PreprocessSpec) -> Result<Grafted, GraftError>
     nodes::write(&mut writer, spec, kernel, &names, &target);
     let mut grafted = writer.finish();
     found.copy(graph, &names, spec.size, &mut grafted)?;
-    let mut bytes = Vec::with_capacity(grafted.len() + model.len() - graph.len());
-    for part in fields(model) {
-        let part = part?;
-        if part.number == MODEL_GRAPH {
-            field(&mut bytes, MODEL_GRAPH, &grafted);
-            grafted = Vec::new();
-        } else {
-            bytes.extend_from_slice(part.raw);
-        }
-    }
+    let bytes = with_graph(model, &grafted)?;
     let (shape, external) = (found.shape(), found.external);
     let replaced = Replaced { name: found.input.name, element: found.element, shape };
     let Names { pixels, which, down, across } = names;

@@ -36,6 +36,14 @@ pub struct Broker {
     pub password: Option<Secret>,
 }
 
+impl Broker {
+    /// User and password, which is empty where there is none.
+    pub fn credentials(&self) -> Option<(&str, &str)> {
+        let password = self.password.as_ref().map_or("", Secret::reveal);
+        self.user.as_deref().map(|user| (user, password))
+    }
+}
+
 /// What is spoken with a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MqttVersion {

@@ -138,6 +138,7 @@ impl Flow {
             backoff: Backoff::default(),
             status: status.clone(),
         };
+        let clock = Clock::start();
         let history = History {
             file: history_file(config),
             limits: Limits {
@@ -147,22 +148,24 @@ impl Flow {
             capacity: config.mqtt.outbox,
             inbox: asked,
             out: answers,
-            clock: Clock::start(),
+            clock,
         };
         let history = Worker::start("history".to_owned(), move || history::run(history))?;
         let publisher = Publisher {
             inbox,
-            link: to_link,
             events,
-            history: asks,
             replies,
-            status,
-            clock: Clock::start(),
-            node: config.node.clone(),
-            topics,
-            discovery: config.mqtt.discovery.clone(),
-            capacity: config.mqtt.outbox,
             grace: GRACE,
+            settings: publish::Settings {
+                link: to_link,
+                history: asks,
+                status,
+                clock,
+                node: config.node.clone(),
+                topics,
+                discovery: config.mqtt.discovery.clone(),
+                capacity: config.mqtt.outbox,
+            },
         };
         for camera in &config.cameras {
             stages.cameras.start(camera)?;

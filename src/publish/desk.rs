@@ -15,26 +15,12 @@ use self::keeping::{Asked, log};
 use self::statuses::CameraDesk;
 use super::discovery::Messages;
 use super::home_assistant::HomeAssistant;
-use super::outbox::{Arrived, Next, Outbox, Waiting};
+use super::outbox::{Arrived, IN_FLIGHT, Next, Outbox, Waiting};
 use super::payload;
-use super::topics::Topics;
-use super::{Ask, LinkEvent, Message, Reply, Settled, Undelivered};
-use crate::clock::Clock;
-use crate::model::{CameraId, LabelKey, ModelState, NodeId};
-use crate::status::{Stage, Status};
+use super::{Ask, LinkEvent, Message, Reply, Settings, Settled, Undelivered};
+use crate::model::{CameraId, LabelKey, ModelState};
+use crate::status::Stage;
 use crate::watch::{Notice, WatchSet};
-
-/// What a desk needs of the outside.
-pub(super) struct Settings {
-    pub(super) link: mpsc::Sender<Message>,
-    pub(super) history: mpsc::Sender<Ask>,
-    pub(super) status: Arc<Status>,
-    pub(super) clock: Clock,
-    pub(super) node: NodeId,
-    pub(super) topics: Topics,
-    pub(super) discovery: String,
-    pub(super) capacity: usize,
-}
 
 /// The state of the publisher.
 pub(super) struct Desk {
@@ -110,12 +96,14 @@ impl Desk {
 
     /// Sets the states of new labels and cameras, and clears what is retained of those that are gone.
     fn watching(&mut self, set: &WatchSet) {
-        let labels: BTreeSet<LabelKey> = set.told_keys().collect();
-        for key in labels.difference(&self.labels.clone()) {
-            self.retain(self.settings.topics.state(key), payload::OFF);
-            let threshold = set.rule(key).map_or(0.0, |rule| rule.threshold);
-            let attributes = payload::attributes(None, threshold, None);
-            self.retain(self.settings.topics.attributes(key), attributes);
+        let mut labels = BTreeSet::new();
+        for (key, rule) in set.told() {
+            if !self.labels.contains(&key) {
+                self.retain(self.settings.topics.state(&key), payload::OFF);
+                let attributes = payload::attributes(None, rule.threshold, None);
+                self.retain(self.settings.topics.attributes(&key), attributes);
+            }
+            labels.insert(key);
         }
         for key in self.labels.difference(&labels) {
             self.outbox.retain(self.settings.topics.state(key), "");
@@ -236,7 +224,7 @@ impl Desk {
     fn send_now(&self, topic: String, payload: Vec<u8>) {
         let link = &self.settings.link;
         // Places stay free for the confirmed messages.
-        if self.outbox.is_connected() && link.capacity() > super::outbox::IN_FLIGHT {
+        if self.outbox.is_connected() && link.capacity() > usize::from(IN_FLIGHT) {
             let (connection, token) = (self.connection, 0);
             let message =
                 Message { topic, payload, retain: false, confirmed: false, token, connection };

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use self::names::joined;
 use super::topics::Topics;
 use crate::model::{CameraId, LabelKey, NodeId};
-use crate::watch::{LabelRule, ScoreKind, WatchSet};
+use crate::watch::{ScoreKind, WatchSet};
 
 /// Retained payloads by their topics.
 pub type Messages = BTreeMap<String, Vec<u8>>;
@@ -50,11 +50,6 @@ impl Discovery<'_> {
         });
         let node = (self.topic(None), self.node());
         std::iter::once(node).chain(cameras).collect()
-    }
-
-    /// The filter of all topics that [`Self::messages`] may have, other programs' included.
-    pub fn filter(&self) -> String {
-        format!("{}/device/+/config", self.prefix)
     }
 
     /// Whether a retained message is this node's, maybe of an earlier run: such a one is an old
@@ -137,15 +132,19 @@ impl Discovery<'_> {
     }
 }
 
+/// The filter of all topics that [`Discovery::messages`] may have, other programs' included.
+pub fn filter(prefix: &str) -> String {
+    format!("{prefix}/device/+/config")
+}
+
 /// The labels whose events are told on `camera`.
 fn labels<'a>(
     camera: &'a CameraId,
     set: &'a WatchSet,
 ) -> impl Iterator<Item = (LabelKey, ScoreKind)> + 'a {
     set.for_camera(camera).flat_map(move |watch| {
-        let told = |rule: &LabelRule| !rule.shadow;
-        let fires = watch.labels.iter().filter(move |label| label.rule.as_ref().is_some_and(told));
-        fires.map(move |label| {
+        let told = watch.labels.iter().filter(|label| label.told().is_some());
+        told.map(move |label| {
             let (camera, watch_id) = (camera.clone(), watch.id.clone());
             (LabelKey { camera, watch: watch_id, label: label.id.clone() }, watch.score)
         })

@@ -1,11 +1,11 @@
 //! What Home Assistant has been told, and what it says: that it has started, and what an earlier life
-//! of this node told it. Pure; the publisher sends what comes of it.
+//! of this node told it. The publisher sends what comes of it.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::discovery::{Discovery, Messages, update};
+use super::discovery::{Discovery, Messages, filter, update};
 use super::topics::Topics;
 use crate::model::NodeId;
 use crate::watch::WatchSet;
@@ -14,11 +14,11 @@ use crate::watch::WatchSet;
 const SPREAD: Duration = Duration::from_secs(5);
 
 /// The topics to listen on: Home Assistant's own state, and the messages for devices, ours among them.
-pub(super) fn subscriptions(prefix: &str) -> Vec<String> {
+pub fn subscriptions(prefix: &str) -> Vec<String> {
     if prefix.is_empty() {
         return Vec::new();
     }
-    vec![birth(prefix), format!("{prefix}/device/+/config")]
+    vec![birth(prefix), filter(prefix)]
 }
 
 fn birth(prefix: &str) -> String {

@@ -36,8 +36,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const STABLE: Duration = Duration::from_secs(30);
 /// rumqttc's own request queue; [`Message`]s wait in the channel before it.
 const REQUESTS: usize = 8;
-/// Most confirmed messages that have not arrived yet.
-const IN_FLIGHT: u16 = 16;
 /// The largest payload that is handed on. What seewhen listens to is words, not pictures.
 const MAX_RECEIVED: usize = 64 * 1024;
 

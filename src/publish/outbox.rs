@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::{CameraId, Event};
 
-/// Most messages in flight. The link has as many places, and one more for what is not confirmed.
-pub const IN_FLIGHT: usize = 15;
+/// Most messages in flight. The link's queue has room for them, and for what is not confirmed.
+pub const IN_FLIGHT: u16 = 15;
 
 #[derive(Debug)]
 struct Retained {
@@ -155,7 +155,7 @@ impl Outbox {
     /// What to send now; `None` when there is nothing, all that there is waits for its key, or nobody is
     /// there.
     pub fn next_message(&mut self) -> Option<Next<'_>> {
-        if !self.connected || self.in_flight.len() >= IN_FLIGHT {
+        if !self.connected || self.in_flight.len() >= usize::from(IN_FLIGHT) {
             return None;
         }
         let token = self.tokens + 1;

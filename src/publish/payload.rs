@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::{
-    CameraChange, DecodeStrategy, Event, EventKind, LabelId, NodeId, Probability, Region, WallTime,
+    CameraChange, DecodeStrategy, Event, LabelId, NodeId, Probability, Region, WallTime,
 };
 use crate::status::Work;
 
@@ -44,14 +44,9 @@ struct EventPayload<'a> {
 /// An event as JSON. `queued`: it is sent later than it happened. Without a node it is an event
 /// of the command line.
 pub fn event(event: &Event, node: Option<&NodeId>, queued: bool) -> Vec<u8> {
-    let kind = match event.kind {
-        EventKind::Start => "start",
-        EventKind::Update => "update",
-        EventKind::End => "end",
-    };
     json(&EventPayload {
         id: &event.id,
-        r#type: kind,
+        r#type: event.kind.word(),
         node: node.map(NodeId::as_str),
         camera: event.key.camera.as_str(),
         watch: event.key.watch.as_str(),
@@ -244,7 +239,7 @@ fn json(payload: &impl Serialize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CameraId, CameraState, Captured, LabelKey, Moment, WatchId};
+    use crate::model::{CameraId, CameraState, Captured, EventKind, LabelKey, Moment, WatchId};
     use std::time::Duration;
 
     fn label(id: &str) -> LabelId {

@@ -306,6 +306,6 @@ fn an_event_ends_when_its_label_becomes_a_shadow_and_back() {
     assert_eq!(rules.observe(&frame(&sets[1], 1, 0.9))[0].kind, EventKind::Start);
     assert!(rules.adopt(&sets[2]).is_empty());
     assert_eq!(rules.adopt(&sets[3])[0].kind, EventKind::End);
-    let told: Vec<usize> = sets.iter().map(|set| set.told_keys().count()).collect();
+    let told: Vec<usize> = sets.iter().map(|set| set.told().count()).collect();
     assert_eq!(told, [2, 0, 0, 2], "one label on two cameras");
 }

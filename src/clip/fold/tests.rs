@@ -1,16 +1,7 @@
 //! A small model with arithmetic on shapes, and ones that are left alone.
 
 use super::*;
-use crate::clip::proto::{Attribute, FLOAT, Graph};
-
-fn node(kind: &str, inputs: &[&str], output: &str) -> Node {
-    Node {
-        input: inputs.iter().map(ToString::to_string).collect(),
-        output: vec![output.to_owned()],
-        op_type: kind.to_owned(),
-        ..Node::default()
-    }
-}
+use crate::clip::proto::{Attribute, FLOAT, Graph, MODEL_GRAPH};
 
 /// `nodes` over an image and the weights "one", which are of int64, and a field that nobody knows.
 fn model(nodes: Vec<Node>, ir_version: i64) -> Vec<u8> {
@@ -29,14 +20,14 @@ fn model(nodes: Vec<Node>, ir_version: i64) -> Vec<u8> {
 /// Reshapes to the batch and 48, by way of the shape.
 fn flattened() -> Vec<Node> {
     vec![
-        node("Constant", &[], "zero"),
-        node("Relu", &["image"], "a"),
-        node("Shape", &["a"], "shape"),
-        node("Gather", &["shape", "zero"], "batch"),
-        node("Unsqueeze", &["batch", "zero"], "batch_row"),
-        node("Mul", &["batch_row", "one"], "batch_once"),
-        node("Concat", &["batch_once", "one"], "to"),
-        node("Reshape", &["a", "to"], "embedding"),
+        Node::plain("Constant", &[], "zero"),
+        Node::plain("Relu", &["image"], "a"),
+        Node::plain("Shape", &["a"], "shape"),
+        Node::plain("Gather", &["shape", "zero"], "batch"),
+        Node::plain("Unsqueeze", &["batch", "zero"], "batch_row"),
+        Node::plain("Mul", &["batch_row", "one"], "batch_once"),
+        Node::plain("Concat", &["batch_once", "one"], "to"),
+        Node::plain("Reshape", &["a", "to"], "embedding"),
     ]
 }
 
@@ -86,11 +77,16 @@ fn answers_take_the_place_of_the_arithmetic() {
 
 #[test]
 fn what_is_reckoned_in_floats_stays() {
-    let to =
-        |kind| Node { attribute: vec![Attribute::int("to", kind)], ..node("Cast", &["s"], "c") };
+    let to = |kind| Node {
+        attribute: vec![Attribute::int("to", kind)],
+        ..Node::plain("Cast", &["s"], "c")
+    };
     let nodes = |kind| {
-        let rest = [node("Add", &["c", "one"], "d"), node("Mul", &["image", "d"], "embedding")];
-        [node("Shape", &["image"], "s"), to(kind)].into_iter().chain(rest).collect()
+        let rest = [
+            Node::plain("Add", &["c", "one"], "d"),
+            Node::plain("Mul", &["image", "d"], "embedding"),
+        ];
+        [Node::plain("Shape", &["image"], "s"), to(kind)].into_iter().chain(rest).collect()
     };
     assert_eq!(found(nodes(i64::from(INT64))).unwrap().wanted(), ["d"]);
     assert_eq!(found(nodes(i64::from(FLOAT))).unwrap().wanted(), ["s"]);
@@ -99,15 +95,18 @@ fn what_is_reckoned_in_floats_stays() {
 /// Rows of weights that a shape chooses are weights.
 #[test]
 fn what_is_chosen_by_a_shape_is_none() {
-    let nodes = vec![node("Shape", &["image"], "s"), node("Gather", &["one", "s"], "embedding")];
+    let nodes = vec![
+        Node::plain("Shape", &["image"], "s"),
+        Node::plain("Gather", &["one", "s"], "embedding"),
+    ];
     assert_eq!(found(nodes).unwrap().wanted(), ["s"]);
 }
 
 #[test]
 fn models_that_are_left_alone() {
-    assert!(found(vec![node("Relu", &["image"], "embedding")]).is_none());
+    assert!(found(vec![Node::plain("Relu", &["image"], "embedding")]).is_none());
     let mut branched = flattened();
-    branched.push(node("If", &["zero"], "else"));
+    branched.push(Node::plain("If", &["zero"], "else"));
     assert!(found(branched).is_none());
     assert!(Arithmetic::of(&model(flattened(), 3)).unwrap().is_none());
     assert!(Arithmetic::of(b"no model").is_err());

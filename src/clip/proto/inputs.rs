@@ -2,23 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::graphs::graph;
 use super::wire::{NotOnnx, decode, fields};
-use super::{DimensionValue, GRAPH_INITIALIZER, GRAPH_INPUT, MODEL_GRAPH, Tensor, ValueInfo};
+use super::{DimensionValue, GRAPH_INITIALIZER, GRAPH_INPUT, Tensor, ValueInfo};
 
 /// The inputs of a model file.
 pub(in crate::clip) fn inputs(model: &[u8]) -> Result<Vec<ValueInfo>, NotOnnx> {
     inputs_of_graph(graph(model)?)
-}
-
-/// The graph of a model file.
-pub(in crate::clip) fn graph(model: &[u8]) -> Result<&[u8], NotOnnx> {
-    for part in fields(model) {
-        let part = part?;
-        if part.number == MODEL_GRAPH {
-            return Ok(part.bytes);
-        }
-    }
-    Err(NotOnnx("it has no graph".to_owned()))
 }
 
 /// The inputs of a graph.
@@ -54,7 +44,7 @@ mod tests {
 
     use super::*;
     use crate::clip::proto::wire::field;
-    use crate::clip::proto::{FLOAT, GRAPH_INITIALIZER};
+    use crate::clip::proto::{FLOAT, GRAPH_INITIALIZER, MODEL_GRAPH};
 
     fn model(inputs: &[ValueInfo]) -> Vec<u8> {
         let weights = Tensor { name: "weights".to_owned(), ..Tensor::default() };

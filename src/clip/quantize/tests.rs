@@ -6,15 +6,6 @@ use super::weights::{Content, Header};
 use super::*;
 use crate::clip::proto::{FLOAT, Graph, Node, OperatorSet};
 
-fn node(kind: &str, inputs: &[&str], output: &str) -> Node {
-    Node {
-        input: inputs.iter().map(ToString::to_string).collect(),
-        output: vec![output.to_owned()],
-        op_type: kind.to_owned(),
-        ..Node::default()
-    }
-}
-
 fn weights(name: &str, dims: [usize; 2], value: impl Fn(usize) -> f32) -> Vec<u8> {
     let values = (0..dims[0] * dims[1]).flat_map(|index| value(index).to_le_bytes());
     let dims = dims.map(|dim| dim as i64);
@@ -55,9 +46,9 @@ fn contents(model: &[u8]) -> (Vec<String>, Vec<String>) {
 #[test]
 fn products_of_one_input_share_its_integers() {
     let nodes = vec![
-        node("MatMul", &["x", "w"], "a"),
-        node("Relu", &["a"], "b"),
-        node("MatMul", &["x", "w"], "c"),
+        Node::plain("MatMul", &["x", "w"], "a"),
+        Node::plain("Relu", &["a"], "b"),
+        Node::plain("MatMul", &["x", "w"], "c"),
     ];
     let result = quantized(nodes).unwrap();
     assert_eq!(result.products, 2);
@@ -72,7 +63,7 @@ fn products_of_one_input_share_its_integers() {
 
 #[test]
 fn weights_that_others_use_stay() {
-    let nodes = vec![node("MatMul", &["x", "w"], "a"), node("Add", &["a", "w"], "b")];
+    let nodes = vec![Node::plain("MatMul", &["x", "w"], "a"), Node::plain("Add", &["a", "w"], "b")];
     let (_, names) = contents(&quantized(nodes).unwrap().bytes);
     assert_eq!(names, ["w", "w_int8", "w_int8_scale", "w_int8_zero"]);
 }
@@ -83,7 +74,8 @@ fn columns_have_scales_of_their_own() {
     let mut model = Vec::new();
     field(&mut model, 8, &OperatorSet { domain: String::new(), version: 17 }.encode_to_vec());
     let mut inner =
-        Graph { node: vec![node("MatMul", &["x", "w"], "a")], ..Graph::default() }.encode_to_vec();
+        Graph { node: vec![Node::plain("MatMul", &["x", "w"], "a")], ..Graph::default() }
+            .encode_to_vec();
     field(&mut inner, 5, &graph);
     field(&mut model, 7, &inner);
     let result = quantize(&model, Path::new(".")).unwrap();
@@ -95,8 +87,8 @@ fn columns_have_scales_of_their_own() {
 
 #[test]
 fn what_cannot_be_quantised_says_so() {
-    let product = || vec![node("MatMul", &["x", "w"], "a")];
-    let nothing = quantized(vec![node("Relu", &["x"], "a")]).unwrap_err();
+    let product = || vec![Node::plain("MatMul", &["x", "w"], "a")];
+    let nothing = quantized(vec![Node::plain("Relu", &["x"], "a")]).unwrap_err();
     assert!(matches!(nothing, QuantizeError::Nothing));
     let old = quantize(&model(product(), 10), Path::new(".")).unwrap_err();
     assert!(matches!(old, QuantizeError::TooOld(10)));

@@ -11,7 +11,7 @@ use super::*;
 use crate::clip::preprocess::exact;
 use crate::clip::preprocess::geometry::{Placement, Rounding, region_of};
 use crate::clip::preprocess::tests::regions;
-use crate::clip::proto::{Attribute, GRAPH_NODE, Graph, Model, Node};
+use crate::clip::proto::{Attribute, GRAPH_NODE, Graph, MODEL_GRAPH, Model, Node, OperatorSet};
 use crate::model::{Fit, Picture, Region, View};
 
 fn spec(size: u32, filter: Filter) -> PreprocessSpec {

@@ -188,7 +188,7 @@ fn insert(change: &Transaction<'_>, event: &Event, now: WallTime) -> Result<i64,
     let tile = event.tile.map(|tile| [tile.x, tile.y, tile.width, tile.height]);
     let place = statement.insert(params![
         &*event.id,
-        word(event.kind),
+        event.kind.word(),
         event.key.camera.as_str(),
         event.key.watch.as_str(),
         event.key.label.as_str(),
@@ -215,14 +215,6 @@ fn settle(change: &Transaction<'_>, place: i64, how: Settled, now: WallTime) -> 
         .prepare_cached("UPDATE events SET state = ?2, settled = ?3 WHERE seq = ?1")?
         .execute(params![place, state, now.0])?;
     Ok(())
-}
-
-fn word(kind: EventKind) -> &'static str {
-    match kind {
-        EventKind::Start => "start",
-        EventKind::Update => "update",
-        EventKind::End => "end",
-    }
 }
 
 /// A row of [`COLUMNS`].

@@ -8,8 +8,8 @@ use rumqttc::{
 
 use super::failure::{Failure, Refusal};
 use super::wire::Heard;
-use super::{IN_FLIGHT, KEEP_ALIVE, Link, REQUESTS, tls};
-use crate::config::Secret;
+use super::{KEEP_ALIVE, Link, REQUESTS, tls};
+use crate::publish::outbox::IN_FLIGHT;
 use crate::publish::payload;
 
 /// The largest packet that is read. In this version nothing tells the broker, and a retained
@@ -45,8 +45,8 @@ fn options(link: &Link) -> MqttOptions {
         QoS::AtLeastOnce,
         true,
     ));
-    if let Some(user) = &broker.user {
-        options.set_credentials(user, broker.password.as_ref().map_or("", Secret::reveal));
+    if let Some((user, password)) = broker.credentials() {
+        options.set_credentials(user, password);
     }
     if let Some(security) = &link.security {
         options.set_transport(tls::transport(security));

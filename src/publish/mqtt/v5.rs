@@ -10,8 +10,8 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, S
 
 use super::failure::{Failure, Refusal};
 use super::wire::Heard;
-use super::{IN_FLIGHT, KEEP_ALIVE, Link, REQUESTS, tls, v3};
-use crate::config::Secret;
+use super::{KEEP_ALIVE, Link, REQUESTS, tls, v3};
+use crate::publish::outbox::IN_FLIGHT;
 use crate::publish::payload;
 
 /// The largest packet that the broker may send: it drops others. Room for the largest payload
@@ -37,8 +37,8 @@ fn options(link: &Link) -> MqttOptions {
         true,
         None,
     ));
-    if let Some(user) = &broker.user {
-        options.set_credentials(user, broker.password.as_ref().map_or("", Secret::reveal));
+    if let Some((user, password)) = broker.credentials() {
+        options.set_credentials(user, password);
     }
     if let Some(security) = &link.security {
         options.set_transport(tls::transport(security));

@@ -101,7 +101,7 @@ fn no_more_are_in_flight_than_the_link_has_places_for() {
         outbox.retain(format!("t{n:02}"), "x");
     }
     let sent = std::iter::from_fn(|| next(&mut outbox)).count();
-    assert_eq!(sent, IN_FLIGHT);
+    assert_eq!(sent, usize::from(IN_FLIGHT));
 }
 
 #[test]
