@@ -202,9 +202,7 @@ impl Desk {
     pub(super) fn send(&mut self) {
         while let Some(next) = self.outbox.next_message() {
             let (token, topic, payload, retain) = match next {
-                Next::Retained { token, topic, payload } => {
-                    (token, topic.to_owned(), payload.to_vec(), true)
-                }
+                Next::Retained { token, topic, payload } => (token, topic, payload.to_vec(), true),
                 Next::Event { token, event, queued } => {
                     let payload = payload::event(event, Some(&self.settings.node), queued);
                     (token, self.settings.topics.event(&event.key), payload, false)

@@ -3,9 +3,11 @@
 //!
 //! Several messages are in flight at once, told apart by a token; each leaves on its PUBACK. One key
 //! has one in flight: a retained topic, or a camera for its events, so that a camera's events
-//! arrive in order whatever becomes of one of them. After a reconnect every retained topic is sent
-//! afresh (a broker may have lost them), then the events that were not acknowledged, in order. A full
-//! outbox drops its oldest event and counts it.
+//! arrive in order whatever becomes of one of them. An event that happens goes before the states that
+//! change with it: a broker that collects small packets answers the first of them at once, and the
+//! others when that answer is confirmed. After a reconnect every retained topic is sent afresh (a broker
+//! may have lost them), then the events that were not acknowledged, in order. A full outbox drops its
+//! oldest event and counts it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -51,7 +53,7 @@ enum InFlight {
 /// The next message to send, with its token. An empty retained payload clears its topic.
 #[derive(Debug, PartialEq)]
 pub enum Next<'a> {
-    Retained { token: u64, topic: &'a str, payload: &'a [u8] },
+    Retained { token: u64, topic: String, payload: &'a [u8] },
     Event { token: u64, event: &'a Event, queued: bool },
 }
 
@@ -158,23 +160,42 @@ impl Outbox {
         if !self.connected || self.in_flight.len() >= usize::from(IN_FLIGHT) {
             return None;
         }
-        let token = self.tokens + 1;
-        let due = |value: &Retained| value.dirty && !value.in_flight;
-        if let Some((topic, value)) = self.retained.iter_mut().find(|(_, value)| due(value)) {
-            // A newer value that comes while this one is in flight makes it dirty again.
-            (value.dirty, value.in_flight) = (false, true);
-            self.tokens = token;
-            self.in_flight.insert(token, InFlight::Retained(topic.clone()));
-            return Some(Next::Retained { token, topic, payload: &value.payload });
+        if let Some(camera) = self.idle(false) {
+            return self.send_event(camera);
         }
-        let first = |queue: &Queue| queue.events.front().map(|(number, _)| *number);
-        let idle = self.queues.iter_mut().filter(|(_, queue)| !queue.in_flight);
-        let (camera, queue) = idle.min_by_key(|(_, queue)| first(queue).unwrap_or(u64::MAX))?;
+        let due = |value: &Retained| value.dirty && !value.in_flight;
+        match self.retained.iter().find(|(_, value)| due(value)) {
+            Some((topic, _)) => self.send_retained(topic.clone()),
+            None => self.send_event(self.idle(true)?),
+        }
+    }
+
+    /// Whose event is next, of the cameras that have none in flight. One that is late counts if `late`.
+    fn idle(&self, late: bool) -> Option<CameraId> {
+        let first = |queue: &Queue| {
+            let (number, waiting) = queue.events.front().filter(|_| !queue.in_flight)?;
+            (late || !waiting.queued).then_some(*number)
+        };
+        let idle = self.queues.iter().filter_map(|(camera, queue)| Some((first(queue)?, camera)));
+        idle.min_by_key(|(number, _)| *number).map(|(_, camera)| camera.clone())
+    }
+
+    fn send_retained(&mut self, topic: String) -> Option<Next<'_>> {
+        let value = self.retained.get_mut(&topic)?;
+        // A newer value that comes while this one is in flight makes it dirty again.
+        (value.dirty, value.in_flight) = (false, true);
+        self.tokens += 1;
+        self.in_flight.insert(self.tokens, InFlight::Retained(topic.clone()));
+        Some(Next::Retained { token: self.tokens, topic, payload: &value.payload })
+    }
+
+    fn send_event(&mut self, camera: CameraId) -> Option<Next<'_>> {
+        let queue = self.queues.get_mut(&camera)?;
         let (_, waiting) = queue.events.front()?;
         queue.in_flight = true;
-        self.tokens = token;
-        self.in_flight.insert(token, InFlight::EventOf(camera.clone()));
-        Some(Next::Event { token, event: &waiting.event, queued: waiting.queued })
+        self.tokens += 1;
+        self.in_flight.insert(self.tokens, InFlight::EventOf(camera));
+        Some(Next::Event { token: self.tokens, event: &waiting.event, queued: waiting.queued })
     }
 
     /// The message with `token` has arrived; one of an earlier connection is passed over.

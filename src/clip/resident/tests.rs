@@ -143,6 +143,9 @@ fn sides() -> impl Strategy<Value = (u32, u32)> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
+    /// A sum that lies half-way between two levels may be rounded either way, after each of the two
+    /// passes. Bicubic weights add up to more than 1 without their signs, so that a level in the first can
+    /// be two in the end.
     #[test]
     fn any_window_is_resampled_as_pillow_does(
         (width, height) in sides(),
@@ -154,11 +157,12 @@ proptest! {
         let (spec, picture) = (spec(size, filter), noise(width, height));
         let view = View { region, fit: Some(fit), tiles: false };
         let window = Window::new(&spec, (width, height), view);
+        let apart = if filter == Filter::Bicubic { 2 } else { 1 };
         let found = resampled(&picture, &window, &spec);
         for (found, wanted) in found.iter().zip(reference(&picture, view, &spec)) {
             prop_assert_eq!(found.is_some(), wanted.is_some());
             for (a, b) in found.unwrap_or_default().iter().zip(wanted.unwrap_or_default()) {
-                prop_assert!(a.abs_diff(b) <= 1, "{} is not {}", a, b);
+                prop_assert!(a.abs_diff(b) <= apart, "{} is not {}", a, b);
             }
         }
     }

@@ -20,13 +20,8 @@ pub(super) struct Asked {
 }
 
 impl Desk {
-    /// Sets the label's state at once; the event itself has to be kept first.
+    /// An event has to be kept first.
     pub(super) fn event(&mut self, event: Event) {
-        let state = if event.kind == EventKind::End { payload::OFF } else { payload::ON };
-        self.retain(self.settings.topics.state(&event.key), state);
-        let since = if event.kind == EventKind::End { event.frame_time } else { event.start_time };
-        let attributes = payload::attributes(Some(event.probability), event.threshold, Some(since));
-        self.retain(self.settings.topics.attributes(&event.key), attributes);
         log(&event, "event");
         self.numbers += 1;
         let asked = Asked { number: self.numbers, event, since: Instant::now() };
@@ -55,8 +50,7 @@ impl Desk {
         let unkept = self.asked.len();
         tracing::warn!(unkept, "the history does not answer; events go out before they are kept");
         for Asked { number, event, .. } in std::mem::take(&mut self.asked) {
-            let dropped = self.outbox.push(number, event, None);
-            self.dropped(dropped);
+            self.put_out(number, event, None);
         }
     }
 
@@ -86,8 +80,7 @@ impl Desk {
     pub(super) fn kept(&mut self, number: u64, stored: Option<i64>) {
         if self.asked.front().is_some_and(|first| first.number == number) {
             let Some(Asked { event, .. }) = self.asked.pop_front() else { return };
-            let dropped = self.outbox.push(number, event, stored);
-            self.dropped(dropped);
+            self.put_out(number, event, stored);
             return;
         }
         // It went out before.
@@ -96,6 +89,26 @@ impl Desk {
         {
             self.ask(Ask::Settle { stored, how: Settled::Delivered });
         }
+    }
+
+    /// Gives an event to the outbox, and its label's state with it: earlier, the state would be on the
+    /// way first, and the broker's words for both would wait for each other.
+    fn put_out(&mut self, number: u64, event: Event, stored: Option<i64>) {
+        // The state of a label that has left the configuration meanwhile is cleared.
+        if self.labels.contains(&event.key) {
+            self.set_state(&event);
+        }
+        let dropped = self.outbox.push(number, event, stored);
+        self.dropped(dropped);
+    }
+
+    fn set_state(&mut self, event: &Event) {
+        let ended = event.kind == EventKind::End;
+        let state = if ended { payload::OFF } else { payload::ON };
+        self.retain(self.settings.topics.state(&event.key), state);
+        let since = if ended { event.frame_time } else { event.start_time };
+        let attributes = payload::attributes(Some(event.probability), event.threshold, Some(since));
+        self.retain(self.settings.topics.attributes(&event.key), attributes);
     }
 
     pub(super) fn dropped(&mut self, oldest: Option<Waiting>) {

@@ -55,7 +55,7 @@ fn deliver(outbox: &mut Outbox, wanted: &str) -> Option<Arrived> {
 }
 
 #[test]
-fn states_go_before_events_and_a_cameras_events_one_by_one() {
+fn states_go_before_late_events_and_a_cameras_events_one_by_one() {
     let mut outbox = Outbox::new(10);
     push(&mut outbox, 1);
     outbox.retain("t".into(), "ON");
@@ -72,6 +72,19 @@ fn states_go_before_events_and_a_cameras_events_one_by_one() {
     outbox.acked(first).unwrap();
     deliver(&mut outbox, "2").unwrap();
     assert!(outbox.is_empty());
+}
+
+#[test]
+fn an_event_that_happens_goes_before_its_state() {
+    let mut outbox = Outbox::new(10);
+    push(&mut outbox, 1);
+    outbox.connected();
+    outbox.retain("t".into(), "ON");
+    let mut other = event(2);
+    other.key.camera = CameraId::try_new("d").unwrap();
+    outbox.push(2, other, None);
+    let order: Vec<String> = std::iter::from_fn(|| sent(&mut outbox)).collect();
+    assert_eq!(order, ["2", "t=ON", "1 queued"], "a late one waits for the states");
 }
 
 #[test]
@@ -203,7 +216,7 @@ impl Broker {
         match outbox.next_message() {
             None => return false,
             Some(Next::Retained { token, topic, payload }) => {
-                self.retained.insert(topic.to_owned(), payload.to_vec());
+                self.retained.insert(topic, payload.to_vec());
                 self.unacked.push_back(token);
             }
             Some(Next::Event { token, event, .. }) => {
