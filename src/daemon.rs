@@ -85,6 +85,9 @@ pub fn load_config(path: &Path, overrides: &Overrides) -> anyhow::Result<Config>
 /// Runs a node until it is told to stop. An error says why it could not start, or what did not
 /// end in time.
 pub fn run(options: Options) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before anything that takes long: who asks for a reload meanwhile gets one, and not our end.
+    let hangup = runtime.block_on(system::hangup())?;
     let config = load_config(&options.config, &options.overrides)?;
     capture::gstreamer::init()?;
     let model = Arc::new(Model::load(&config.model)?);
@@ -92,9 +95,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         Arc::new(model.compile(&mut model.embedder(), &config.cameras, &config.watches, 1)?);
     let status = Arc::new(Status::default());
     let engine = model.engine(config.cameras.len(), &status)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let signals = Signals::listen()?;
+        let signals = Signals::listen(hangup)?;
         let settings = Settings {
             engine,
             set: set.clone(),

@@ -11,6 +11,7 @@ mod folded;
 mod image;
 mod input;
 mod missing;
+mod pixels;
 mod resident;
 mod sessions;
 mod signature;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::STOP_DEADLINE;
 use super::flow::{Settings, Stages, start_stages};
-use super::system::Signals;
+use super::system::{Signals, hangup};
 use crate::capture;
 use crate::capture::gstreamer::Pace;
 use crate::clip::ImageEncoder;
@@ -43,7 +43,7 @@ pub fn run(
     capture::gstreamer::init()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::listen(hangup().await?)?;
         let (notices, mut told) = mpsc::channel(64);
         let settings = Settings {
             engine: Engine::only(live.encoder),

@@ -21,12 +21,18 @@ pub(super) struct Signals {
     hangup: Signal,
 }
 
+/// Requests to reload, from now on.
+pub(super) async fn hangup() -> anyhow::Result<Signal> {
+    Ok(signal(SignalKind::hangup())?)
+}
+
 impl Signals {
-    pub(super) fn listen() -> anyhow::Result<Self> {
+    /// Requests to stop end the process until then: a start may take long.
+    pub(super) fn listen(hangup: Signal) -> anyhow::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup,
         })
     }
 

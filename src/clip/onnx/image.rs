@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::choose::{self, Wanted};
 use super::device::{Plan, Provider, Trouble};
 use super::input::{Input, input};
+use super::pixels::Pixels;
 use super::resident::{Preprocess, resident};
 use super::sessions::Sessions;
 use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, signature};
@@ -114,6 +115,7 @@ impl OnnxImageEncoder {
         let found = signature::image_ports(inputs, &outputs, expected(bundle)).map_err(fault)?;
         // What is fixed by us is none of the model's.
         let fixed_batch = found.fixed_batch.filter(|_| sessions.sizes().is_empty());
+        let pixels = Pixels::new(sessions.any(), provider);
         Ok(Self {
             sessions,
             output: found.output,
@@ -123,7 +125,7 @@ impl OnnxImageEncoder {
             fixed_batch,
             preprocess: resident.as_ref().map_or(Preprocess::Host, |_| Preprocess::Device),
             input: resident
-                .map_or_else(|| input(found.input, spec), |resident| resident.input(spec)),
+                .map_or_else(|| input(found.input, spec), |resident| resident.input(spec, pixels)),
             batches: 0,
             took: Took::default(),
         })

@@ -12,6 +12,7 @@ use ort::session::{Session, SessionInputValue, SessionInputs};
 use ort::value::TensorRef;
 
 use super::input::{Input, Inputs};
+use super::pixels::Pixels;
 use super::signature::{Kind, Port};
 use crate::clip::bundle::ModelFile;
 use crate::clip::preprocess::{PreprocessError, PreprocessSpec, check};
@@ -100,13 +101,13 @@ impl Resident {
         }
     }
 
-    pub(super) fn input(self, spec: &PreprocessSpec) -> Box<dyn Input> {
+    pub(super) fn input(self, spec: &PreprocessSpec, pixels: Pixels) -> Box<dyn Input> {
         Box::new(Batch {
             spec: spec.clone(),
             names: self.names,
             views: Vec::new(),
             room: (0, 0),
-            pixels: Vec::new(),
+            pixels,
             which: Vec::new(),
             down: Vec::new(),
             across: Vec::new(),
@@ -121,7 +122,7 @@ struct Batch {
     views: Vec<Window>,
     /// Columns and rows of each place in `pixels`.
     room: (usize, usize),
-    pixels: Vec<u8>,
+    pixels: Pixels,
     which: Vec<i64>,
     down: Vec<f32>,
     across: Vec<f32>,
@@ -134,7 +135,7 @@ impl Batch {
             windows.iter().map(side).max().unwrap_or(1).next_multiple_of(ALIGNED) as usize
         };
         self.room = (most(|window| window.columns().len() as u32), most(|w| w.rows().len() as u32));
-        self.pixels.resize(rows * self.room.0 * self.room.1 * 3, 0);
+        self.pixels.make_room([rows, self.room.1, self.room.0, 3]);
         self.which.clear();
         self.which.resize(rows, 0);
         self.views.clear();
@@ -155,7 +156,7 @@ impl Batch {
 
     fn copy(&mut self, row: usize, picture: &Picture, window: &Window) {
         let (columns, rows) = self.room;
-        let place = &mut self.pixels[row * columns * rows * 3..][..columns * rows * 3];
+        let place = &mut self.pixels.bytes()[row * columns * rows * 3..][..columns * rows * 3];
         let (left, width) = (window.columns().start as usize * 3, window.columns().len() * 3);
         let lines = picture.rgb.chunks_exact(picture.width as usize * 3);
         let lines = lines.skip(window.rows().start as usize).take(window.rows().len());
@@ -193,11 +194,10 @@ impl Input for Batch {
 
     fn tensors(&self) -> ort::Result<Inputs<'_>> {
         let (size, views, batch) = (self.spec.size as usize, self.views.len(), self.which.len());
-        let pixels = ([batch, self.room.1, self.room.0, 3], self.pixels.as_slice());
         let down = ([views, size, 3], self.down.as_slice());
         let across = ([views, 3, size], self.across.as_slice());
         let values: [SessionInputValue<'_>; 4] = [
-            TensorRef::from_array_view(pixels)?.into(),
+            self.pixels.tensor()?,
             TensorRef::from_array_view(([batch], self.which.as_slice()))?.into(),
             TensorRef::from_array_view(down)?.into(),
             TensorRef::from_array_view(across)?.into(),
