@@ -165,6 +165,7 @@ fn event(key: &LabelKey) -> Vec<u8> {
         probabilities: BTreeMap::new(),
         tile: None,
         model: "mini".into(),
+        suppressed: None,
     };
     payload::event(&event, NodeId::try_new("gate").ok().as_ref(), false)
 }

@@ -70,7 +70,13 @@ fn scored(rules: &Arc<WatchSet>, captured: Captured, probabilities: [Probability
         probabilities: labels.zip(probabilities).collect(),
         tiles: Vec::new(),
     };
-    Scored { camera: camera(), captured, scores: vec![score], rules: rules.clone() }
+    Scored {
+        camera: camera(),
+        captured,
+        unchanged: false,
+        scores: vec![score],
+        rules: rules.clone(),
+    }
 }
 
 /// What a notice is, in a word or two.
@@ -89,7 +95,8 @@ async fn notices(frames: Vec<Scored>) -> Vec<String> {
     let (observe, inbox) = mpsc::channel(64);
     let (out, mut told) = mpsc::channel(64);
     let (_set, sets) = watch::channel(frames[0].rules.clone());
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: None }));
+    let (_request, requests) = mpsc::channel(1);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
     for frame in frames {
         observe.send(Observation::Scored(frame)).await.unwrap();
     }
@@ -150,7 +157,8 @@ async fn an_open_event_ends_when_the_clock_leaves_the_schedule() {
     let (observe, inbox) = mpsc::channel(8);
     let (out, mut told) = mpsc::channel(64);
     let (_set, sets) = watch::channel(rules.clone());
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: Some(clock) }));
+    let (_request, requests) = mpsc::channel(1);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: Some(clock) }));
     let captured = Captured { time: WallTime(then.as_second() as f64), ..clock.captured() };
     let frame = scored(&rules, captured, [0.9, 0.9]);
     observe.send(Observation::Scored(frame)).await.unwrap();
@@ -186,7 +194,8 @@ async fn nothing_of_a_shadow_label_is_sent_but_its_probability() {
     let (observe, inbox) = mpsc::channel(8);
     let (out, notices) = mpsc::channel(8);
     let (_set, sets) = watch::channel(rules.clone());
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: None }));
+    let (_request, requests) = mpsc::channel(1);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
     let (mut messages, events) =
         publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
     observe.send(Observation::Scored(scored(&rules, at(1), [0.9, 0.9]))).await.unwrap();

@@ -1,6 +1,7 @@
 //! What the publisher does with each notice, reply and confirmation: topics set afresh, events kept and
 //! then sent.
 
+mod explain;
 mod keeping;
 mod statuses;
 
@@ -18,9 +19,9 @@ use super::home_assistant::HomeAssistant;
 use super::outbox::{Arrived, IN_FLIGHT, Next, Outbox, Waiting};
 use super::payload;
 use super::{Ask, LinkEvent, Message, Reply, Settings, Settled, Undelivered};
-use crate::model::{CameraId, LabelKey, ModelState};
+use crate::model::{CameraId, EventKind, LabelKey, ModelState};
 use crate::status::Stage;
-use crate::watch::{Notice, WatchSet};
+use crate::watch::{Notice, Request, WatchSet};
 
 /// The state of the publisher.
 pub(super) struct Desk {
@@ -161,6 +162,11 @@ impl Desk {
                 self.outbox.connected();
             }
             LinkEvent::Disconnected => self.outbox.disconnected(),
+            LinkEvent::Received { topic, payload, retained }
+                if *topic == self.settings.topics.command() =>
+            {
+                self.command(payload, *retained);
+            }
             LinkEvent::Received { topic, payload, retained } => {
                 let Settings { topics, node, .. } = &self.settings;
                 let own = (topics, node);
@@ -190,6 +196,13 @@ impl Desk {
     fn arrived(&self, waiting: &Waiting) {
         if let Some(stored) = waiting.stored {
             self.ask(Ask::Settle { stored, how: Settled::Delivered });
+        }
+        if waiting.event.kind == EventKind::End {
+            let delivered = Request::Delivered(waiting.event.key.clone());
+            if self.settings.requests.try_send(delivered).is_err() {
+                // Its cooldown counts from its end.
+                tracing::debug!("the alert stage is busy, or has ended");
+            }
         }
         if !waiting.queued {
             let took = self.settings.clock.wall().0 - waiting.event.frame_time.0;
@@ -229,7 +242,7 @@ impl Desk {
             let message =
                 Message { topic, payload, retain: false, confirmed: false, token, connection };
             if link.try_send(message).is_err() {
-                tracing::debug!("probabilities dropped: the link is busy");
+                tracing::debug!("probabilities or a reply dropped: the link is busy");
             }
         }
     }

@@ -1,12 +1,16 @@
 //! The payloads of the contract, as JSON. Serialisation lives here and not in the vocabulary,
 //! so that a change inside cannot change a topic by accident. Pure.
 
+mod explanation;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use self::explanation::{explained, explanation_fields, refused};
+
 use crate::model::{
-    CameraChange, DecodeStrategy, Event, LabelId, NodeId, Probability, Region, WallTime,
+    CameraChange, DecodeStrategy, Event, LabelId, NodeId, Probability, Region, Suppressed, WallTime,
 };
 use crate::status::Work;
 
@@ -37,6 +41,7 @@ struct EventPayload<'a> {
     tile: Option<TilePayload>,
     model: &'a str,
     queued: bool,
+    suppressed: Option<SuppressedPayload>,
     /// No pictures are kept yet.
     snapshot: Option<&'a str>,
 }
@@ -61,8 +66,26 @@ pub fn event(event: &Event, node: Option<&NodeId>, queued: bool) -> Vec<u8> {
         tile: event.tile.map(TilePayload::of),
         model: &event.model,
         queued,
+        suppressed: event.suppressed.map(SuppressedPayload::of),
         snapshot: None,
     })
+}
+
+/// What a cooldown kept back before an event.
+#[derive(Serialize)]
+struct SuppressedPayload {
+    count: u64,
+    top_probability: f64,
+    first: f64,
+    last: f64,
+}
+
+impl SuppressedPayload {
+    fn of(suppressed: Suppressed) -> Self {
+        let Suppressed { count, top_probability, first, last } = suppressed;
+        let top_probability = rounded(top_probability);
+        Self { count, top_probability, first: seconds(first), last: seconds(last) }
+    }
 }
 
 /// A part of the picture, in fractions of it.
@@ -269,12 +292,20 @@ mod tests {
             probabilities: [(label("l"), 0.1), (label("rest"), 0.9)].into(),
             tile: Some(Region { x: 0.437_5, y: 0.0, width: 0.562_5, height: 1.0 }),
             model: "mini".into(),
+            suppressed: None,
         };
         let node = NodeId::try_new("gate").unwrap();
         assert_eq!(
             text(event(&sample, Some(&node), true)),
-            r#"{"id":"1.000-c-w-l","type":"end","node":"gate","camera":"c","watch":"w","label":"l","start_time":1.0,"end_time":3.5,"frame_time":4.0,"probability":0.1,"top_probability":0.9,"threshold":0.8,"probabilities":{"l":0.1,"rest":0.9},"tile":{"x":0.4375,"y":0.0,"width":0.5625,"height":1.0},"model":"mini","queued":true,"snapshot":null}"#
+            r#"{"id":"1.000-c-w-l","type":"end","node":"gate","camera":"c","watch":"w","label":"l","start_time":1.0,"end_time":3.5,"frame_time":4.0,"probability":0.1,"top_probability":0.9,"threshold":0.8,"probabilities":{"l":0.1,"rest":0.9},"tile":{"x":0.4375,"y":0.0,"width":0.5625,"height":1.0},"model":"mini","queued":true,"suppressed":null,"snapshot":null}"#
         );
+        let first = WallTime(0.5);
+        let suppressed =
+            Some(Suppressed { count: 2, top_probability: 0.95, first, last: WallTime(0.75) });
+        let told = text(event(&Event { suppressed, ..sample }, Some(&node), false));
+        let expected =
+            r#""suppressed":{"count":2,"top_probability":0.95,"first":0.5,"last":0.75},"#;
+        assert!(told.contains(expected), "{told}");
     }
 
     #[test]

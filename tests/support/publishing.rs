@@ -24,10 +24,15 @@ pub async fn start(
     // A history that has nothing and has ended: events go out all the same.
     let (history, _) = mpsc::channel(1);
     let (_, replies) = mpsc::channel(1);
+    // Nobody is asked, and nobody answers.
+    let (requests, _) = mpsc::channel(1);
+    let (answers, answered) = mpsc::channel(1);
     let node = NodeId::try_new("gate").unwrap();
     let settings = Settings {
         link,
         history,
+        requests,
+        answers,
         status: Arc::new(Status::default()),
         clock,
         topics: Topics::new("seewhen", &node),
@@ -35,7 +40,7 @@ pub async fn start(
         discovery: String::new(),
         capacity: 10,
     };
-    tokio::spawn(publish::run(Publisher { inbox, events, replies, grace, settings }));
+    tokio::spawn(publish::run(Publisher { inbox, events, replies, answered, grace, settings }));
     to_publisher.send(LinkEvent::Connected { connection: 1 }).await.unwrap();
     (messages, to_publisher)
 }

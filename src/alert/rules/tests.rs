@@ -68,6 +68,12 @@ fn camera() -> CameraId {
     named("c")
 }
 
+/// The label on the camera of this number.
+fn key(camera: usize) -> LabelKey {
+    let watch = WatchId::try_new("w").unwrap();
+    LabelKey { camera: named(CAMERAS[camera]), watch, label: LabelId::try_new("package").unwrap() }
+}
+
 fn captured(at: u64) -> Captured {
     Captured { at: Moment(ms(at)), time: WallTime(1000.0 + at as f64 / 1000.0) }
 }
@@ -81,6 +87,7 @@ fn frame_of(rules: &Arc<WatchSet>, camera: CameraId, captured: Captured, p: f32)
     Scored {
         camera,
         captured,
+        unchanged: false,
         scores: vec![WatchScore {
             watch: WatchId::try_new("w").unwrap(),
             probabilities: vec![(label("package"), p), (label("nothing"), 1.0 - p)],
