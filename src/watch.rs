@@ -157,9 +157,19 @@ impl WatchSet {
 
     /// The labels whose states and events are sent, on every camera they look at, with their rules.
     pub fn told(&self) -> impl Iterator<Item = (LabelKey, &LabelRule)> {
+        self.firing().filter(|(_, rule)| !rule.shadow)
+    }
+
+    /// The labels whose events are counted and not sent, in the same way.
+    pub fn shadows(&self) -> impl Iterator<Item = (LabelKey, &LabelRule)> {
+        self.firing().filter(|(_, rule)| rule.shadow)
+    }
+
+    fn firing(&self) -> impl Iterator<Item = (LabelKey, &LabelRule)> {
         self.watches.iter().flat_map(|watch| {
-            let told = watch.labels.iter().filter_map(|label| Some((label, label.told()?)));
-            told.flat_map(move |(label, rule)| {
+            let firing =
+                watch.labels.iter().filter_map(|label| Some((label, label.rule.as_ref()?)));
+            firing.flat_map(move |(label, rule)| {
                 watch.cameras.iter().map(move |camera| {
                     let (camera, watch) = (camera.clone(), watch.id.clone());
                     (LabelKey { camera, watch, label: label.id.clone() }, rule)

@@ -16,7 +16,8 @@ use ndarray::Array2;
 use seewhen::alert::{self, Alerts};
 use seewhen::clock::Clock;
 use seewhen::model::{
-    CameraId, Captured, EventKind, LabelId, Probability, WallTime, WatchId, WatchScore,
+    CameraChange, CameraId, CameraState, Captured, EventKind, LabelId, Probability, WallTime,
+    WatchId, WatchScore,
 };
 use seewhen::publish::{LinkEvent, Message};
 use seewhen::watch::schedule::{Range, Schedule};
@@ -189,7 +190,7 @@ async fn sent(
 }
 
 #[tokio::test]
-async fn nothing_of_a_shadow_label_is_sent_but_its_probability() {
+async fn nothing_of_a_shadow_label_is_sent_but_its_probability_and_its_count() {
     let rules = set(1, [("told", rule(false, None)), ("trial", rule(true, None))]);
     let (observe, inbox) = mpsc::channel(8);
     let (out, notices) = mpsc::channel(8);
@@ -198,6 +199,14 @@ async fn nothing_of_a_shadow_label_is_sent_but_its_probability() {
     tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
     let (mut messages, events) =
         publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
+    let running = CameraChange {
+        camera: camera(),
+        state: CameraState::Running,
+        reason: String::new(),
+        attempt: 1,
+        captured: at(0),
+    };
+    observe.send(Observation::Camera(running)).await.unwrap();
     observe.send(Observation::Scored(scored(&rules, at(1), [0.9, 0.9]))).await.unwrap();
     observe.send(Observation::Scored(scored(&rules, at(2), [0.1, 0.1]))).await.unwrap();
     drop(observe);
@@ -207,9 +216,64 @@ async fn nothing_of_a_shadow_label_is_sent_but_its_probability() {
         found.iter().filter(|message| message.starts_with(&topic)).collect()
     };
     assert_eq!(of("trial"), Vec::<&String>::new());
+    let mut statuses =
+        found.iter().filter(|message| message.starts_with("seewhen/gate/yard/status"));
+    let counted = |count: u64| format!("\"shadow\":{{\"w/trial\":{count}}}");
+    assert!(statuses.clone().any(|status| status.contains(&counted(0))), "{found:?}");
+    assert!(statuses.next_back().unwrap().contains(&counted(1)), "{found:?}");
     let has = |text: &str| of("told").iter().any(|message| message.contains(text));
     assert!(
         has("/event {") && has("\"start\"") && has("\"end\"") && has("/state OFF"),
         "{found:?}"
     );
+}
+
+/// A reload that changes a threshold and nothing else.
+#[tokio::test]
+async fn attributes_follow_the_threshold() {
+    let with = |revision, threshold| {
+        let changed = LabelRule { threshold, ..rule(false, None) };
+        set(revision, [("told", changed), ("other", rule(false, None))])
+    };
+    let (first, second) = (with(1, 0.5), with(2, 0.75));
+    let (observe, inbox) = mpsc::channel(8);
+    let (out, notices) = mpsc::channel(8);
+    let (_set, sets) = watch::channel(first.clone());
+    let (_request, requests) = mpsc::channel(1);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
+    let (mut messages, events) =
+        publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
+    for frame in [
+        scored(&first, at(1), [0.9, 0.1]),
+        scored(&second, at(2), [0.6, 0.1]),
+        scored(&second, at(3), [0.2, 0.1]),
+    ] {
+        observe.send(Observation::Scored(frame)).await.unwrap();
+    }
+    let listen = async {
+        // The broker is slow: each value is to be seen.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(observe);
+    };
+    let ((), found) = tokio::join!(listen, sent(&mut messages, &events));
+    let of = |label: &str| -> Vec<&str> {
+        let topic = format!("seewhen/gate/yard/w/{label}/attributes ");
+        found.iter().filter_map(|message| message.strip_prefix(&topic)).collect()
+    };
+    let told = of("told");
+    let last = told.last().unwrap();
+    assert_eq!(*last, r#"{"probability":0.2,"threshold":0.75,"since":3.0}"#, "{told:?}");
+    assert!(of("other").iter().all(|text| text.contains("\"threshold\":0.5,")));
+    // Nothing but the threshold: no frame comes.
+    let (out, notices) = mpsc::channel(8);
+    let (mut messages, events) =
+        publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
+    for set in [with(1, 0.5), with(2, 0.75)] {
+        out.send(Notice::Watching(set)).await.unwrap();
+    }
+    drop(out);
+    let found = sent(&mut messages, &events).await;
+    let topic = "seewhen/gate/yard/w/told/attributes ";
+    let last = found.iter().rfind(|message| message.starts_with(topic)).unwrap();
+    assert!(last.ends_with(r#"{"probability":null,"threshold":0.75,"since":null}"#), "{found:?}");
 }

@@ -141,7 +141,7 @@ impl Flow {
             broker: config.mqtt.broker.clone(),
             security: mqtt::security(&config.mqtt.broker).context("TLS for the broker")?,
             client_id: format!("seewhen-{}", config.node),
-            will_topic: topics.available(),
+            will_topic: Some(topics.available()),
             subscriptions: publish::subscriptions(&topics, &config.mqtt.discovery),
             messages,
             events: from_link,

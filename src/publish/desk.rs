@@ -3,6 +3,7 @@
 
 mod explain;
 mod keeping;
+mod labels;
 mod statuses;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,7 +13,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use self::keeping::{Asked, log};
+use self::keeping::Asked;
+use self::labels::Attributes;
 use self::statuses::CameraDesk;
 use super::discovery::Messages;
 use super::home_assistant::HomeAssistant;
@@ -31,7 +33,9 @@ pub(super) struct Desk {
     /// The cameras of the watches in force; others are not spoken of any more.
     known: BTreeSet<CameraId>,
     /// The labels whose states are retained.
-    labels: BTreeSet<LabelKey>,
+    labels: BTreeMap<LabelKey, Attributes>,
+    /// The shadow labels of each camera.
+    shadows: BTreeMap<CameraId, Vec<LabelKey>>,
     cameras: BTreeMap<CameraId, CameraDesk>,
     /// In the order in which they happened.
     asked: VecDeque<Asked>,
@@ -55,7 +59,8 @@ impl Desk {
             settings,
             connection: 0,
             known: BTreeSet::new(),
-            labels: BTreeSet::new(),
+            labels: BTreeMap::new(),
+            shadows: BTreeMap::new(),
             cameras: BTreeMap::new(),
             asked: VecDeque::new(),
             numbers: 0,
@@ -81,7 +86,7 @@ impl Desk {
                 self.send_now(self.settings.topics.probabilities(&camera, &watch), payload);
             }
             Notice::Event(event) => self.event(event),
-            Notice::Shadow(event) => log(&event, "event of a shadow label"),
+            Notice::Shadow(event) => self.shadow_event(&event),
         }
     }
 
@@ -97,20 +102,11 @@ impl Desk {
 
     /// Sets the states of new labels and cameras, and clears what is retained of those that are gone.
     fn watching(&mut self, set: &WatchSet) {
-        let mut labels = BTreeSet::new();
-        for (key, rule) in set.told() {
-            if !self.labels.contains(&key) {
-                self.retain(self.settings.topics.state(&key), payload::OFF);
-                let attributes = payload::attributes(None, rule.threshold, None);
-                self.retain(self.settings.topics.attributes(&key), attributes);
-            }
-            labels.insert(key);
+        self.watch_labels(set);
+        self.shadows.clear();
+        for (key, _) in set.shadows() {
+            self.shadows.entry(key.camera.clone()).or_default().push(key);
         }
-        for key in self.labels.difference(&labels) {
-            self.outbox.retain(self.settings.topics.state(key), "");
-            self.outbox.retain(self.settings.topics.attributes(key), "");
-        }
-        self.labels = labels;
         let known: BTreeSet<CameraId> =
             set.cameras.iter().map(|camera| camera.id.clone()).collect();
         for camera in known.difference(&self.known.clone()) {

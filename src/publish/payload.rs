@@ -10,7 +10,8 @@ use serde::Serialize;
 pub use self::explanation::{explained, explanation_fields, refused};
 
 use crate::model::{
-    CameraChange, DecodeStrategy, Event, LabelId, NodeId, Probability, Region, Suppressed, WallTime,
+    CameraChange, DecodeStrategy, Event, LabelId, LabelKey, NodeId, Probability, Region,
+    Suppressed, WallTime,
 };
 use crate::status::Work;
 
@@ -136,6 +137,7 @@ struct StatusPayload<'a> {
     key_interval: Option<f64>,
     decoder: Option<&'a str>,
     cpu: f64,
+    shadow: BTreeMap<String, u64>,
 }
 
 /// What a camera does and takes.
@@ -153,8 +155,11 @@ pub struct Load {
 }
 
 /// A camera's state as JSON. `strategy`: how much of the stream is decoded, null while that is
-/// not known; `key_interval`: seconds, the longest lately; `decoder`: GStreamer's name of it.
-pub fn status(change: &CameraChange, load: &Load) -> Vec<u8> {
+/// not known; `key_interval`: seconds, the longest lately; `decoder`: GStreamer's name of it; `shadow`:
+/// by `<watch>/<label>`, how many events each shadow label has had.
+pub fn status(change: &CameraChange, load: &Load, shadows: &[(LabelKey, u64)]) -> Vec<u8> {
+    let shadow =
+        |(key, events): &(LabelKey, u64)| (format!("{}/{}", key.watch, key.label), *events);
     let round = |value: f64, parts: f64| (value * parts).round() / parts;
     json(&StatusPayload {
         state: change.state.word(),
@@ -168,6 +173,7 @@ pub fn status(change: &CameraChange, load: &Load) -> Vec<u8> {
         key_interval: load.work.key_interval.map(|length| round(length.as_secs_f64(), 1000.0)),
         decoder: load.work.decoder.as_deref(),
         cpu: round(load.cpu, 10_000.0),
+        shadow: shadows.iter().map(shadow).collect(),
     })
 }
 
@@ -328,10 +334,16 @@ mod tests {
             decoder: Some("avdec_h264".into()),
             note: None,
         };
+        let key = |id: &str| LabelKey {
+            camera: CameraId::try_new(id).unwrap(),
+            watch: WatchId::try_new("w").unwrap(),
+            label: label("l"),
+        };
+        let shadows = [(key("c"), 4)];
         let load = Load { fps: 1.999_9, dropped: 3, unchanged: 5, cpu: 0.017_04, work };
         assert_eq!(
-            text(status(&change, &load)),
-            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"unchanged":5,"strategy":"keyframes","key_interval":2.0,"decoder":"avdec_h264","cpu":0.017}"#
+            text(status(&change, &load, &shadows)),
+            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"unchanged":5,"strategy":"keyframes","key_interval":2.0,"decoder":"avdec_h264","cpu":0.017,"shadow":{"w/l":4}}"#
         );
     }
 

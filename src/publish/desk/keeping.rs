@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Desk;
 use crate::model::{Event, EventKind};
 use crate::publish::outbox::Waiting;
-use crate::publish::{Ask, Reply, Settled, payload};
+use crate::publish::{Ask, Reply, Settled};
 
 /// An event that the history has not answered for goes out after this.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,11 +22,10 @@ pub(super) struct Asked {
 impl Desk {
     /// Sets the label's state at once; the event itself has to be kept first.
     pub(super) fn event(&mut self, event: Event) {
-        let state = if event.kind == EventKind::End { payload::OFF } else { payload::ON };
-        self.retain(self.settings.topics.state(&event.key), state);
-        let since = if event.kind == EventKind::End { event.frame_time } else { event.start_time };
-        let attributes = payload::attributes(Some(event.probability), event.threshold, Some(since));
-        self.retain(self.settings.topics.attributes(&event.key), attributes);
+        self.tell_state(&event);
+        if event.kind == EventKind::Start {
+            self.settings.status.event_started(&event.key);
+        }
         log(&event, "event");
         self.numbers += 1;
         let asked = Asked { number: self.numbers, event, since: Instant::now() };
@@ -35,6 +34,15 @@ impl Desk {
         if !self.ask(keep) {
             self.send_unkept();
         }
+    }
+
+    /// Of a shadow label: counted and shown, and sent to nobody.
+    pub(super) fn shadow_event(&mut self, event: &Event) {
+        if event.kind == EventKind::Start {
+            self.settings.status.shadow_event_started(&event.key);
+            self.publish_status(&event.key.camera);
+        }
+        log(event, "event of a shadow label");
     }
 
     /// Never waits: `false` when the history has too much to do, or has ended.
@@ -116,6 +124,7 @@ pub(super) fn log(event: &Event, what: &str) {
         kind = ?event.kind,
         probability = event.probability,
         id = &*event.id,
+        suppressed = event.suppressed.map(|suppressed| suppressed.count),
         "{what}"
     );
 }

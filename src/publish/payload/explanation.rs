@@ -7,19 +7,26 @@ use serde_json::{Value, json};
 use super::{SuppressedPayload, json as bytes, rounded, seconds};
 use crate::watch::explanation::{Explanation, Standing, Unknown};
 
-/// The answer to the command with this `id`; in an error's place, what is wrong.
+/// The answer to the command with this `id`: an explanation, or the reason why there is none.
 pub fn explained(id: &Value, result: &Result<Explanation, Unknown>) -> Vec<u8> {
-    match result {
-        Ok(explanation) => bytes(&json!({
-            "id": id, "command": "explain", "ok": true, "explanation": explanation_fields(explanation),
-        })),
-        Err(unknown) => refused(id, &unknown.to_string()),
-    }
+    let reason = result.as_ref().err().map(Unknown::to_string);
+    let explanation = result.as_ref().ok().map(explanation_fields);
+    answer(id, reason.as_deref(), explanation.as_ref())
 }
 
 /// The answer to the command `explain` that cannot be followed.
-pub fn refused(id: &Value, error: &str) -> Vec<u8> {
-    bytes(&json!({ "id": id, "command": "explain", "ok": false, "error": error }))
+pub fn refused(id: &Value, reason: &str) -> Vec<u8> {
+    answer(id, Some(reason), None)
+}
+
+fn answer(id: &Value, reason: Option<&str>, explanation: Option<&Value>) -> Vec<u8> {
+    bytes(&json!({
+        "id": id,
+        "command": "explain",
+        "ok": reason.is_none(),
+        "reason": reason,
+        "explanation": explanation,
+    }))
 }
 
 /// All that is known of why a label is on or off. Times are Unix seconds, lengths seconds.
