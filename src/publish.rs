@@ -87,7 +87,7 @@ pub enum LinkEvent {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ask {
     /// Keep an event; [`Reply::Kept`] with the same number follows.
-    Keep { number: u64, event: Event },
+    Keep { number: u64, event: Box<Event> },
     /// Note what became of the event in this place.
     Settle { stored: i64, how: Settled },
     /// Note that a broker may keep a value of this topic.

@@ -277,3 +277,54 @@ async fn attributes_follow_the_threshold() {
     let last = found.iter().rfind(|message| message.starts_with(topic)).unwrap();
     assert!(last.ends_with(r#"{"probability":null,"threshold":0.75,"since":null}"#), "{found:?}");
 }
+
+/// A cooldown of a second. The broker confirms an end only after that, and from then on it counts anew.
+#[tokio::test]
+async fn a_cooldown_counts_from_the_word_of_the_broker() {
+    let cooling = LabelRule { cooldown: Duration::from_secs(1), ..rule(false, None) };
+    let rules = set(1, [("told", cooling), ("other", rule(false, None))]);
+    let clock = Clock::start();
+    let (observe, inbox) = mpsc::channel(8);
+    let (out, notices) = mpsc::channel(64);
+    let (_set, sets) = watch::channel(rules.clone());
+    let (request, requests) = mpsc::channel(8);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: Some(clock) }));
+    let (mut messages, events) =
+        publishing::start_with(notices, clock, Duration::from_secs(10), request).await;
+    let see = |p| {
+        let frame = scored(&rules, clock.captured(), [p, 0.1]);
+        observe.send(Observation::Scored(frame))
+    };
+    // The next event, all else confirmed at once.
+    let next = async |messages: &mut mpsc::Receiver<Message>| loop {
+        let message = messages.recv().await.unwrap();
+        if message.topic.ends_with("/event") {
+            let event: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+            return (message.token, event);
+        }
+        if message.confirmed {
+            events.send(LinkEvent::Acked { token: message.token }).await.unwrap();
+        }
+    };
+    see(0.9).await.unwrap();
+    let (token, event) = next(&mut messages).await;
+    assert_eq!((&event["type"], &event["suppressed"]), (&"start".into(), &().into()));
+    events.send(LinkEvent::Acked { token }).await.unwrap();
+    see(0.1).await.unwrap();
+    let (token, event) = next(&mut messages).await;
+    assert_eq!(event["type"], "end");
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    events.send(LinkEvent::Acked { token }).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for p in [0.7, 0.1] {
+        see(p).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    see(0.9).await.unwrap();
+    let (_, event) = tokio::time::timeout(PATIENCE, next(&mut messages)).await.unwrap();
+    assert_eq!(event["type"], "start");
+    let suppressed = &event["suppressed"];
+    assert_eq!((&suppressed["count"], &suppressed["top_probability"]), (&1.into(), &0.7.into()));
+    assert!(suppressed["last"].as_f64() < event["start_time"].as_f64());
+}

@@ -35,7 +35,7 @@ use crate::mailbox::{Receiver, WhenFull, mailbox};
 use crate::publish::history::{self, History, Limits};
 use crate::publish::mqtt::{self, Link};
 use crate::publish::topics::Topics;
-use crate::publish::{self, Publisher, Undelivered};
+use crate::publish::{self, Ask, Publisher, Reply, Undelivered};
 use crate::status::Status;
 use crate::watch::{Notice, Observation, Request, WatchSet};
 
@@ -149,18 +149,7 @@ impl Flow {
             status: status.clone(),
         };
         let clock = Clock::start();
-        let history = History {
-            file: history_file(config),
-            limits: Limits {
-                keep: config.history.keep,
-                size: config.history.max_size as u64 * 1024 * 1024,
-            },
-            capacity: config.mqtt.outbox,
-            inbox: asked,
-            out: kept,
-            clock,
-        };
-        let history = Worker::start("history".to_owned(), move || history::run(history))?;
+        let history = start_history(config, asked, kept, clock)?;
         let publisher = Publisher {
             inbox,
             events,
@@ -223,6 +212,26 @@ impl Flow {
         }
         stragglers
     }
+}
+
+fn start_history(
+    config: &Config,
+    inbox: mpsc::Receiver<Ask>,
+    out: mpsc::Sender<Reply>,
+    clock: Clock,
+) -> anyhow::Result<Worker> {
+    let history = History {
+        file: history_file(config),
+        limits: Limits {
+            keep: config.history.keep,
+            size: config.history.max_size as u64 * 1024 * 1024,
+        },
+        capacity: config.mqtt.outbox,
+        inbox,
+        out,
+        clock,
+    };
+    Worker::start("history".to_owned(), move || history::run(history))
 }
 
 /// One for each node: two that run beside each other do not send each other's events.

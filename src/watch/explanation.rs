@@ -169,19 +169,8 @@ impl Explanation {
     }
 
     fn reason(&self, standing: &Standing) -> String {
-        let p = self.probability().unwrap_or_default();
-        let Standing { threshold, clear, .. } = standing;
-        let short = |time: Duration| Short(time);
         match &self.verdict {
-            Verdict::On => match &standing.open {
-                Some(open) => format!(
-                    "probability {p:.2} of the last frame has not fallen below the clear {clear:.2}, \
-                     at most {:.2} since {} ago",
-                    open.top_probability,
-                    short(self.ago(open.since))
-                ),
-                None => "an event is open".to_owned(),
-            },
+            Verdict::On => self.stay(standing),
             Verdict::Background => "it has no threshold".to_owned(),
             Verdict::CameraAway => match &self.camera {
                 Some(camera) => {
@@ -194,51 +183,66 @@ impl Explanation {
             Verdict::ModelAway(reason) => format!("the model's device is gone: {reason}"),
             Verdict::NoFrame => "no frame of the camera has been analysed yet".to_owned(),
             Verdict::Stale(limit) => {
-                let age = self.frame.as_ref().map_or(Duration::ZERO, |frame| frame.age);
-                format!(
-                    "the last frame is {} old, and says nothing after {}",
-                    short(age),
-                    short(*limit)
-                )
+                let age = Short(self.frame.as_ref().map_or(Duration::ZERO, |frame| frame.age));
+                format!("the last frame is {age} old, and says nothing after {}", Short(*limit))
             }
             Verdict::Inactive => match standing.schedule.and_then(|shift| shift.until) {
                 Some(until) => {
-                    format!("outside its schedule for another {}", short(self.until(until)))
+                    format!("outside its schedule for another {}", Short(self.until(until)))
                 }
                 None => "outside its schedule".to_owned(),
             },
-            Verdict::BelowThreshold => format!(
-                "probability {p:.2} of the last frame is under the threshold {threshold:.2}{}",
-                self.against(p)
-            ),
+            Verdict::BelowThreshold => {
+                let p = self.probability().unwrap_or_default();
+                let (shown, threshold) = figures(p, standing.threshold);
+                format!(
+                    "probability {shown} of the last frame is under the threshold {threshold}{}",
+                    self.against(p)
+                )
+            }
             Verdict::Anew => {
                 "its rule, its schedule, its camera or the model changed since the last frame; the \
                  next one counts"
                     .to_owned()
             }
-            Verdict::Cooling => format!(
-                "probability {p:.2} of the last frame is at the threshold {threshold:.2}, and {} of \
-                 the cooldown of {} are left",
-                short(standing.cooldown_left),
-                short(standing.cooldown)
-            ),
             Verdict::TooFewFrames => format!(
-                "{} of the last {} frames reached the threshold {threshold:.2}; {} are needed",
+                "{} of the last {} frames reached the threshold {:.2}; {} are needed",
                 standing.agree,
                 standing.consensus.of(),
+                standing.threshold,
                 standing.consensus.needed()
             ),
-            Verdict::Holding => format!(
-                "probability {p:.2} of the last frame is at the threshold {threshold:.2}, for {} so far, \
-                 and the hold is {}",
-                short(standing.held),
-                short(standing.hold)
-            ),
-            Verdict::Due => format!(
-                "probability {p:.2} of the last frame is at the threshold {threshold:.2}; a next frame \
-                 like it starts an event"
-            ),
+            Verdict::Cooling | Verdict::Holding | Verdict::Due => self.waiting(standing),
         }
+    }
+
+    fn stay(&self, standing: &Standing) -> String {
+        let Some(open) = &standing.open else { return "an event is open".to_owned() };
+        let (p, clear) = figures(self.probability().unwrap_or_default(), standing.clear);
+        let (top, since) = (open.top_probability, Short(self.ago(open.since)));
+        format!(
+            "probability {p} of the last frame has not fallen below the clear {clear}, at most \
+             {top:.2} since {since} ago"
+        )
+    }
+
+    /// What a label at its threshold waits for.
+    fn waiting(&self, standing: &Standing) -> String {
+        let (p, threshold) = figures(self.probability().unwrap_or_default(), standing.threshold);
+        let what = match self.verdict {
+            Verdict::Cooling => format!(
+                "and {} of the cooldown of {} are left",
+                Short(standing.cooldown_left),
+                Short(standing.cooldown)
+            ),
+            Verdict::Holding => format!(
+                "for {} so far, and the hold is {}",
+                Short(standing.held),
+                Short(standing.hold)
+            ),
+            _ => "and a next frame like it starts an event".to_owned(),
+        };
+        format!("probability {p} of the last frame is at the threshold {threshold}, {what}")
     }
 
     /// What the label lost to, or came before.
@@ -257,6 +261,16 @@ impl Explanation {
     fn until(&self, time: WallTime) -> Duration {
         Duration::try_from_secs_f64(time.0 - self.now.0).unwrap_or_default()
     }
+}
+
+/// A probability and its bound with as many digits as it takes to tell them apart, two or more.
+fn figures(probability: Probability, bound: Probability) -> (String, String) {
+    let shown = |digits: usize| (format!("{probability:.digits$}"), format!("{bound:.digits$}"));
+    let clear = |digits: &usize| {
+        let (p, b) = shown(*digits);
+        (p != b || probability == bound) && b.bytes().any(|byte| matches!(byte, b'1'..=b'9'))
+    };
+    shown((2..6).find(clear).unwrap_or(6))
 }
 
 /// `1 frame`, `2 frames`.
@@ -285,4 +299,25 @@ pub enum Unknown {
     Watch(String, String),
     #[error("the watch has no label {0:?}; it has {1}")]
     Label(String, String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_tell_probabilities_apart() {
+        let figures = |p, bound| figures(p, bound);
+        let text = |p: &str, bound: &str| (p.to_owned(), bound.to_owned());
+        assert_eq!(figures(0.41, 0.6), text("0.41", "0.60"));
+        assert_eq!(figures(0.6, 0.6), text("0.60", "0.60"));
+        assert_eq!(figures(0.998_9, 0.999), text("0.9989", "0.9990"));
+        assert_eq!(figures(0.5, 0.000_1), text("0.5000", "0.0001"));
+    }
+
+    #[test]
+    fn times_are_short() {
+        let short = |milliseconds| Short(Duration::from_millis(milliseconds)).to_string();
+        assert_eq!([short(0), short(9940), short(75_900)], ["0.0s", "9.9s", "1m 15s"]);
+    }
 }

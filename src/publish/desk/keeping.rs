@@ -29,7 +29,7 @@ impl Desk {
         log(&event, "event");
         self.numbers += 1;
         let asked = Asked { number: self.numbers, event, since: Instant::now() };
-        let keep = Ask::Keep { number: asked.number, event: asked.event.clone() };
+        let keep = Ask::Keep { number: asked.number, event: Box::new(asked.event.clone()) };
         self.asked.push_back(asked);
         if !self.ask(keep) {
             self.send_unkept();

@@ -39,7 +39,7 @@ fn event(id: &str, kind: EventKind) -> Event {
 }
 
 fn keep(number: u64, id: &str, kind: EventKind) -> Ask {
-    Ask::Keep { number, event: event(id, kind) }
+    Ask::Keep { number, event: Box::new(event(id, kind)) }
 }
 
 fn file(folder: &TempDir) -> PathBuf {
@@ -55,7 +55,8 @@ fn an_event_comes_back_as_it_went() {
     let folder = TempDir::new().unwrap();
     let mut database = Database::open(&file(&folder)).unwrap();
     let plain = Event { tile: None, suppressed: None, ..event("b", EventKind::End) };
-    let asks = [keep(1, "a", EventKind::End), Ask::Keep { number: 2, event: plain.clone() }];
+    let asks =
+        [keep(1, "a", EventKind::End), Ask::Keep { number: 2, event: Box::new(plain.clone()) }];
     assert_eq!(database.write(&asks, NOW).unwrap(), [1, 2]);
     drop(database);
     let left = Database::open(&file(&folder)).unwrap().left(NOW, 10).unwrap();
