@@ -96,7 +96,9 @@ fn text(explanation: &Value) -> String {
 }
 
 fn number(value: &Value) -> Option<String> {
-    value.as_f64().map(|value| format!("{value:.2}"))
+    let value = value.as_f64()?;
+    let digits = if value > 0.0 && value < 0.005 { 4 } else { 2 };
+    Some(format!("{value:.digits$}"))
 }
 
 /// A length in seconds as people write it.
@@ -177,6 +179,7 @@ mod tests {
 
     #[test]
     fn numbers_follow_the_sentence() {
+        assert_eq!(number(&json!(0.000_1)).as_deref(), Some("0.0001"));
         let rule = json!({
             "threshold": 0.6, "clear": 0.48, "hold": { "so_far": 1.25, "length": 2.0 },
             "consensus": { "needed": 3, "of": 5, "so_far": 2 },
