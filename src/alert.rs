@@ -1,7 +1,8 @@
 //! From scores to notices: the stage around the rules.
 //!
 //! Owns the [`Rules`]. Ends when its input closes, after it has ended every open event. Says
-//! what happened; who is told, and how, is the publisher's matter.
+//! what happened; who is told, and how, is the publisher's matter. Hears from there what has arrived,
+//! and explains a label to whoever asks.
 
 pub mod rules;
 
@@ -12,10 +13,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
-use self::rules::Rules;
+use self::rules::{Rules, Surroundings};
 use crate::clock::Clock;
-use crate::model::{CameraId, Event, ModelState, Moment, WatchId, WatchScore};
-use crate::watch::{Notice, Observation, Scored, WatchSet};
+use crate::model::{CameraChange, CameraId, Event, ModelState, Moment, WatchId, WatchScore};
+use crate::watch::{Notice, Observation, Request, Scored, WatchSet};
 
 /// How often labels are checked for having gone stale.
 const TICK: Duration = Duration::from_secs(1);
@@ -25,16 +26,18 @@ pub struct Alerts {
     pub inbox: mpsc::Receiver<Observation>,
     pub sets: watch::Receiver<Arc<WatchSet>>,
     pub out: mpsc::Sender<Notice>,
+    pub requests: mpsc::Receiver<Request>,
     /// `None`: time is the media's own, and nothing goes stale between frames.
     pub clock: Option<Clock>,
 }
 
 /// Runs until every observer is gone or nobody listens any more.
 pub async fn run(alerts: Alerts) {
-    let Alerts { mut inbox, mut sets, out, clock } = alerts;
+    let Alerts { mut inbox, mut sets, out, mut requests, clock } = alerts;
     let first = sets.borrow_and_update().clone();
     let mut teller = Teller { out, told: HashMap::new() };
     let mut rules = Rules::new(first.clone());
+    let mut around = Around { cameras: HashMap::new(), model: ModelState::Working };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     teller.tell(Notice::Watching(first)).await;
@@ -51,6 +54,7 @@ pub async fn run(alerts: Alerts) {
             observation = inbox.recv() => match observation {
                 Some(Observation::Scored(scored)) => observe(&mut rules, &scored, &mut teller).await,
                 Some(Observation::Camera(change)) => {
+                    around.cameras.insert(change.camera.clone(), change.clone());
                     // In the media's own time every frame still counts; the end comes last.
                     if clock.is_some() && !change.available() {
                         let ended = rules.camera_lost(&change.camera, change.captured.at);
@@ -63,6 +67,7 @@ pub async fn run(alerts: Alerts) {
                         // Nobody looks any more: no label may stay on.
                         teller.events(rules.end_all(), rules.set()).await;
                     }
+                    around.model = state.clone();
                     teller.tell(Notice::Model(state)).await;
                 }
                 None => break,
@@ -72,9 +77,33 @@ pub async fn run(alerts: Alerts) {
                     teller.events(rules.tick(clock.captured()), rules.set()).await;
                 }
             }
+            Some(request) = requests.recv() => {
+                if let Some(clock) = clock {
+                    around.answer(request, &mut rules, clock);
+                }
+            }
         }
     }
     teller.events(rules.end_all(), rules.set()).await;
+}
+
+/// What was last heard of the cameras and of the model.
+struct Around {
+    cameras: HashMap<CameraId, CameraChange>,
+    model: ModelState,
+}
+
+impl Around {
+    fn answer(&self, request: Request, rules: &mut Rules, clock: Clock) {
+        match request {
+            Request::Delivered(key) => rules.delivered(&key, clock.now()),
+            Request::Explain { key, answer } => {
+                let camera = self.cameras.get(&key.camera);
+                let around = Surroundings { now: clock.captured(), camera, model: &self.model };
+                answer(rules.explain(&key, around));
+            }
+        }
+    }
 }
 
 async fn adopt(rules: &mut Rules, set: &Arc<WatchSet>, teller: &mut Teller) {

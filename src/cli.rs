@@ -7,6 +7,7 @@ pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod embed;
+pub mod explain;
 mod heap;
 pub mod model;
 pub mod model_args;
@@ -40,6 +41,7 @@ enum Command {
     Classify(classify::Args),
     Watch(watch::Args),
     Embed(embed::Args),
+    Explain(explain::Args),
     Bench(bench::Args),
     Model(model::Args),
 }
@@ -83,6 +85,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Classify(args) => classify::run(&args),
         Command::Watch(args) => watch::run(args),
         Command::Embed(args) => embed::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Model(args) => model::run(&args),
     }

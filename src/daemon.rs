@@ -5,6 +5,7 @@
 //! deadline. [`live`] is the small flow behind `seewhen watch`, [`trial`] what `bench`
 //! measures.
 
+pub mod ask;
 mod cameras;
 mod flow;
 pub mod live;
@@ -27,6 +28,7 @@ use self::system::{Signals, Watchdog, Wish, interval, notify};
 use crate::capture;
 use crate::capture::gstreamer::Pace;
 use crate::config::{self, Config, Diff, ModelConfig};
+use crate::model::LabelKey;
 use crate::status::{Stage, Status};
 use crate::watch::WatchSet;
 
@@ -251,5 +253,9 @@ fn log_summary(status: &Status) {
             failed = counts.failed,
             "so far"
         );
+    }
+    for (LabelKey { camera, watch, label }, counts) in status.all_events() {
+        let (events, shadow) = (counts.told, counts.shadow);
+        tracing::info!(%camera, %watch, %label, events, shadow, "so far");
     }
 }

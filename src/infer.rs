@@ -51,6 +51,14 @@ struct Look {
     embeddings: Vec<Embedding>,
 }
 
+/// A frame, and what the model makes of it.
+struct Looked<'a> {
+    frame: &'a Frame,
+    look: Arc<Look>,
+    /// It changed nothing: the look is that of the last encoded frame.
+    unchanged: bool,
+}
+
 /// Runs until the mailbox closes.
 pub fn run(mut inference: Inference) {
     let mut memory = Memory::default();
@@ -72,10 +80,11 @@ pub fn run(mut inference: Inference) {
         }
         inference.note_waiting(&frames);
         let looks = inference.look(&frames, &mut memory);
-        for ((frame, _), scores) in looks.iter().zip(score_frames(&rules, &looks)) {
+        for (looked, scores) in looks.iter().zip(score_frames(&rules, &looks)) {
+            let Looked { frame, unchanged, .. } = *looked;
             inference.status.counters(&frame.camera).frame_analysed();
             let (camera, captured, rules) = (frame.camera.clone(), frame.captured, rules.clone());
-            let scored = Scored { camera, captured, scores, rules };
+            let scored = Scored { camera, captured, unchanged, scores, rules };
             if inference.out.blocking_send(Observation::Scored(scored)).is_err() {
                 return;
             }
@@ -127,18 +136,14 @@ impl Inference {
     }
 
     /// The frames that could be encoded, or need not be, each with what the model makes of it.
-    fn look<'a>(
-        &mut self,
-        frames: &'a [Frame],
-        memory: &mut Memory,
-    ) -> Vec<(&'a Frame, Arc<Look>)> {
+    fn look<'a>(&mut self, frames: &'a [Frame], memory: &mut Memory) -> Vec<Looked<'a>> {
         let mut looks = Vec::with_capacity(frames.len());
         let mut changed = Vec::with_capacity(frames.len());
         for frame in frames {
             match memory.recall(frame) {
                 Some(look) => {
                     self.status.counters(&frame.camera).frame_unchanged();
-                    looks.push((frame, look));
+                    looks.push(Looked { frame, look, unchanged: true });
                 }
                 None => changed.push(frame),
             }
@@ -149,7 +154,7 @@ impl Inference {
         for (frame, look) in self.embed(&changed) {
             let look = Arc::new(look);
             memory.keep(frame, &look);
-            looks.push((frame, look));
+            looks.push(Looked { frame, look, unchanged: false });
         }
         looks
     }
@@ -223,16 +228,16 @@ fn views(whole: View, tiles: &[Region]) -> impl Iterator<Item = View> {
 
 /// What every watch of each frame's camera says. Each watch's labels are multiplied once with all
 /// that its cameras saw.
-fn score_frames(rules: &WatchSet, looks: &[(&Frame, Arc<Look>)]) -> Vec<Vec<WatchScore>> {
+fn score_frames(rules: &WatchSet, looks: &[Looked<'_>]) -> Vec<Vec<WatchScore>> {
     let mut scores: Vec<Vec<WatchScore>> = looks.iter().map(|_| Vec::new()).collect();
     for watch in &rules.watches {
         let watched =
-            |(_, (frame, _)): &(usize, &(&Frame, Arc<Look>))| watch.cameras.contains(&frame.camera);
+            |(_, looked): &(usize, &Looked<'_>)| watch.cameras.contains(&looked.frame.camera);
         let frames: Vec<(usize, &Look)> = looks
             .iter()
             .enumerate()
             .filter(watched)
-            .map(|(index, (_, look))| (index, &**look))
+            .map(|(index, looked)| (index, &*looked.look))
             .collect();
         if frames.is_empty() {
             continue;

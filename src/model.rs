@@ -303,6 +303,18 @@ pub struct LabelKey {
     pub label: LabelId,
 }
 
+/// The stays of a label that its cooldown kept from becoming events.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Suppressed {
+    pub count: u64,
+    /// The highest probability in any of them.
+    pub top_probability: Probability,
+    /// First frame of the first at or above the threshold.
+    pub first: WallTime,
+    /// Last frame of the last that had not cleared.
+    pub last: WallTime,
+}
+
 /// One message about one stay of a label above its threshold. All messages of a stay share `id`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -325,6 +337,8 @@ pub struct Event {
     /// Where in that frame the label was seen best, when it was cut into tiles.
     pub tile: Option<Region>,
     pub model: Arc<str>,
+    /// What the cooldown before this stay kept back.
+    pub suppressed: Option<Suppressed>,
 }
 
 /// Where a camera stands in its life. The words are those of `P/<camera>/status`.
@@ -378,23 +392,5 @@ impl CameraChange {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_take_topic_levels_only() {
-        for good in ["porch", "Cam-1", "a_b", &"x".repeat(64)] {
-            assert_eq!(CameraId::try_new(good).unwrap().as_str(), good);
-        }
-        for bad in ["", "a b", "a/b", "a+", "#", "ü", &"x".repeat(65)] {
-            assert!(CameraId::try_new(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn time_never_runs_backwards() {
-        let (a, b) = (Moment(Duration::from_secs(1)), Moment(Duration::from_secs(3)));
-        assert_eq!(b.since(a), Duration::from_secs(2));
-        assert_eq!(a.since(b), Duration::ZERO);
-    }
-}
+#[path = "model/tests.rs"]
+mod tests;

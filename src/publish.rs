@@ -12,6 +12,8 @@
 //! | `<camera>/<watch>/<label>/state` | `ON` / `OFF` | yes | 1 |
 //! | `<camera>/<watch>/<label>/attributes` | JSON, see [`payload::attributes`] | yes | 1 |
 //! | `<camera>/<watch>/<label>/event` | JSON, see [`payload::event`] | no | 1 |
+//! | `command` | JSON, comes in | – | – |
+//! | `reply` | JSON, see [`payload::explained`] | no | 0 |
 //!
 //! and what Home Assistant is told of them, see [`discovery`].
 //!
@@ -35,14 +37,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-pub use self::home_assistant::subscriptions;
-
 use self::desk::Desk;
 use self::topics::Topics;
 use crate::clock::Clock;
 use crate::model::{Event, NodeId};
 use crate::status::Status;
-use crate::watch::Notice;
+use crate::watch::explanation::{Explanation, Unknown};
+use crate::watch::{Notice, Request};
 
 /// How often a running camera's numbers are published.
 const STATUS_EVERY: Duration = Duration::from_secs(30);
@@ -86,13 +87,20 @@ pub enum LinkEvent {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ask {
     /// Keep an event; [`Reply::Kept`] with the same number follows.
-    Keep { number: u64, event: Event },
+    Keep { number: u64, event: Box<Event> },
     /// Note what became of the event in this place.
     Settle { stored: i64, how: Settled },
     /// Note that a broker may keep a value of this topic.
     Topic(String),
     /// Note that no broker does any more.
     NoTopic(String),
+}
+
+/// The alert stage's answer to the command with this `id`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    pub id: serde_json::Value,
+    pub result: Result<Explanation, Unknown>,
 }
 
 /// What became of an event.
@@ -130,6 +138,7 @@ pub struct Publisher {
     pub inbox: mpsc::Receiver<Notice>,
     pub events: mpsc::Receiver<LinkEvent>,
     pub replies: mpsc::Receiver<Reply>,
+    pub answered: mpsc::Receiver<Explained>,
     /// How long the end may take for what is left.
     pub grace: Duration,
     pub settings: Settings,
@@ -139,6 +148,10 @@ pub struct Publisher {
 pub struct Settings {
     pub link: mpsc::Sender<Message>,
     pub history: mpsc::Sender<Ask>,
+    /// To the alert stage.
+    pub requests: mpsc::Sender<Request>,
+    /// Where it answers.
+    pub answers: mpsc::Sender<Explained>,
     pub status: Arc<Status>,
     pub clock: Clock,
     pub node: NodeId,
@@ -157,9 +170,16 @@ pub struct Undelivered {
     pub lost: usize,
 }
 
+/// The topics to listen on: commands, and what Home Assistant says.
+pub fn subscriptions(topics: &Topics, discovery: &str) -> Vec<String> {
+    let mut filters = vec![topics.command()];
+    filters.extend(home_assistant::subscriptions(discovery));
+    filters
+}
+
 /// Runs until the alert stage has ended and what is left is sent or the grace is over.
 pub async fn run(publisher: Publisher) -> Undelivered {
-    let Publisher { mut inbox, mut events, mut replies, grace, settings } = publisher;
+    let Publisher { mut inbox, mut events, mut replies, mut answered, grace, settings } = publisher;
     let mut desk = Desk::new(settings);
     let mut ticks = tokio::time::interval(STATUS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -176,6 +196,7 @@ pub async fn run(publisher: Publisher) -> Undelivered {
                 None => return desk.undelivered(),
             },
             Some(reply) = replies.recv() => desk.reply(reply),
+            Some(explained) = answered.recv() => desk.explained(&explained),
             () = desk.overdue() => desk.send_unkept(),
             () = desk.greeting() => desk.say_all(),
             _ = ticks.tick() => desk.refresh_statuses(),

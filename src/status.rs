@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use self::latency::Latency;
-use crate::model::{CameraId, DecodeStrategy};
+use crate::model::{CameraId, DecodeStrategy, LabelKey};
 
 /// One camera's frames, from decoder to score.
 #[derive(Debug, Default)]
@@ -117,6 +117,14 @@ pub struct RunsOn {
     pub precision: String,
 }
 
+/// The events of a label that have started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EventCounts {
+    pub told: u64,
+    /// While it was a shadow label.
+    pub shadow: u64,
+}
+
 /// The whole node.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -126,6 +134,8 @@ pub struct Status {
     encoded: AtomicU64,
     turns: AtomicU64,
     ignored: AtomicU64,
+    /// By label; held for one step of a count.
+    events: Mutex<BTreeMap<LabelKey, EventCounts>>,
     runs_on: Mutex<Option<RunsOn>>,
     stages: [Latency; Stage::ALL.len()],
 }
@@ -183,6 +193,32 @@ impl Status {
     /// Forgets a camera that was taken out of the configuration.
     pub fn remove(&self, camera: &CameraId) {
         self.cameras.lock().unwrap_or_else(PoisonError::into_inner).remove(camera);
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.retain(|key, _| key.camera != *camera);
+    }
+
+    pub fn event_started(&self, key: &LabelKey) {
+        self.count_event(key, |counts| counts.told += 1);
+    }
+
+    pub fn shadow_event_started(&self, key: &LabelKey) {
+        self.count_event(key, |counts| counts.shadow += 1);
+    }
+
+    fn count_event(&self, key: &LabelKey, count: impl FnOnce(&mut EventCounts)) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        count(events.entry(key.clone()).or_default());
+    }
+
+    pub fn events(&self, key: &LabelKey) -> EventCounts {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.get(key).copied().unwrap_or_default()
+    }
+
+    /// Every label that has had an event, in order.
+    pub fn all_events(&self) -> Vec<(LabelKey, EventCounts)> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().map(|(key, counts)| (key.clone(), *counts)).collect()
     }
 
     /// Every camera's numbers, in order of id.

@@ -4,6 +4,7 @@
 //! snapshot and carries it along, so scoring and alerting never use different rules. Pure: no
 //! I/O, no clock.
 
+pub mod explanation;
 pub mod schedule;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use ndarray::Array2;
 
+use self::explanation::{Explanation, Unknown};
 use self::schedule::Schedule;
 use crate::model::{
     CameraChange, CameraId, Captured, Event, LabelId, LabelKey, ModelState, Probability, Region,
@@ -29,7 +31,7 @@ pub struct LabelRule {
     pub hold: Duration,
     /// How many of the newest frames must be at or above `threshold`.
     pub consensus: Consensus,
-    /// After an event has ended, none starts for this long.
+    /// After an event has ended, and after the broker has its end, none starts for this long.
     pub cooldown: Duration,
     /// While an event is open, an `update` at most this often; zero for none.
     pub update_every: Duration,
@@ -155,9 +157,19 @@ impl WatchSet {
 
     /// The labels whose states and events are sent, on every camera they look at, with their rules.
     pub fn told(&self) -> impl Iterator<Item = (LabelKey, &LabelRule)> {
+        self.firing().filter(|(_, rule)| !rule.shadow)
+    }
+
+    /// The labels whose events are counted and not sent, in the same way.
+    pub fn shadows(&self) -> impl Iterator<Item = (LabelKey, &LabelRule)> {
+        self.firing().filter(|(_, rule)| rule.shadow)
+    }
+
+    fn firing(&self) -> impl Iterator<Item = (LabelKey, &LabelRule)> {
         self.watches.iter().flat_map(|watch| {
-            let told = watch.labels.iter().filter_map(|label| Some((label, label.told()?)));
-            told.flat_map(move |(label, rule)| {
+            let firing =
+                watch.labels.iter().filter_map(|label| Some((label, label.rule.as_ref()?)));
+            firing.flat_map(move |(label, rule)| {
                 watch.cameras.iter().map(move |camera| {
                     let (camera, watch) = (camera.clone(), watch.id.clone());
                     (LabelKey { camera, watch, label: label.id.clone() }, rule)
@@ -207,11 +219,27 @@ pub enum Notice {
     Shadow(Event),
 }
 
+/// What the alert stage is told and asked by those behind it.
+pub enum Request {
+    /// The broker has the end of an event of this label.
+    Delivered(LabelKey),
+    Explain {
+        key: LabelKey,
+        /// Called once; must not wait.
+        answer: Answer,
+    },
+}
+
+/// Where an explanation goes.
+pub type Answer = Box<dyn FnOnce(Result<Explanation, Unknown>) + Send>;
+
 /// One analysed frame: what every watch of its camera says, with the rules it was scored under.
 #[derive(Debug, Clone)]
 pub struct Scored {
     pub camera: CameraId,
     pub captured: Captured,
+    /// It changed nothing: the scores are those of the frame before.
+    pub unchanged: bool,
     pub scores: Vec<WatchScore>,
     pub rules: Arc<WatchSet>,
 }

@@ -220,7 +220,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in ["run", "check", "classify", "watch", "embed"] {
+    for command in ["run", "check", "classify", "watch", "embed", "explain"] {
         let output = seewhen(&[command, "--help"]);
         assert!(output.status.success());
         assert!(text(&output.stdout).contains(&format!("  seewhen {command}")), "{command}");

@@ -148,7 +148,7 @@ fn camera_status(camera: &CameraId) -> Vec<u8> {
         captured: Captured::default(),
     };
     let work = Work::default();
-    payload::status(&change, &Load { fps: 1.0, dropped: 0, unchanged: 0, cpu: 0.0, work })
+    payload::status(&change, &Load { fps: 1.0, dropped: 0, unchanged: 0, cpu: 0.0, work }, &[])
 }
 
 fn event(key: &LabelKey) -> Vec<u8> {
@@ -165,6 +165,7 @@ fn event(key: &LabelKey) -> Vec<u8> {
         probabilities: BTreeMap::new(),
         tile: None,
         model: "mini".into(),
+        suppressed: None,
     };
     payload::event(&event, NodeId::try_new("gate").ok().as_ref(), false)
 }

@@ -203,7 +203,8 @@ async fn nothing_stays_on_while_the_device_is_gone() {
     let (out, notices) = mpsc::channel(8);
     let (_set, sets) = watch::channel(rules());
     let clock = Clock::start();
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: Some(clock) }));
+    let (_request, requests) = mpsc::channel(1);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: Some(clock) }));
     let (mut messages, events) = publishing::start(notices, clock, Duration::from_secs(1)).await;
     let (available, event) = ("seewhen/gate/available", "seewhen/gate/yard/w/thing/event");
     payloads(&mut messages, &events, &[(available, "online")]).await;
@@ -212,7 +213,8 @@ async fn nothing_stays_on_while_the_device_is_gone() {
     let watch = WatchId::try_new("w").unwrap();
     let scores = vec![seewhen::model::WatchScore { watch, probabilities, tiles: Vec::new() }];
     let captured = clock.captured();
-    let scored = seewhen::watch::Scored { camera: camera(), captured, scores, rules };
+    let scored =
+        seewhen::watch::Scored { camera: camera(), captured, unchanged: false, scores, rules };
     observe.send(Observation::Scored(scored)).await.unwrap();
     payloads(&mut messages, &events, &[(event, "start")]).await;
     let lost = ModelState::Lost("gone".into());

@@ -37,7 +37,7 @@ impl Running {
             security: mqtt::security(&broker).unwrap(),
             broker,
             client_id: format!("link-{version:?}"),
-            will_topic: format!("seewhen/{version:?}/gone"),
+            will_topic: Some(format!("seewhen/{version:?}/gone")),
             subscriptions: vec![filter.to_owned()],
             messages: inbox,
             events: out,

@@ -16,7 +16,8 @@ use ndarray::Array2;
 use seewhen::alert::{self, Alerts};
 use seewhen::clock::Clock;
 use seewhen::model::{
-    CameraId, Captured, EventKind, LabelId, Probability, WallTime, WatchId, WatchScore,
+    CameraChange, CameraId, CameraState, Captured, EventKind, LabelId, Probability, WallTime,
+    WatchId, WatchScore,
 };
 use seewhen::publish::{LinkEvent, Message};
 use seewhen::watch::schedule::{Range, Schedule};
@@ -70,7 +71,13 @@ fn scored(rules: &Arc<WatchSet>, captured: Captured, probabilities: [Probability
         probabilities: labels.zip(probabilities).collect(),
         tiles: Vec::new(),
     };
-    Scored { camera: camera(), captured, scores: vec![score], rules: rules.clone() }
+    Scored {
+        camera: camera(),
+        captured,
+        unchanged: false,
+        scores: vec![score],
+        rules: rules.clone(),
+    }
 }
 
 /// What a notice is, in a word or two.
@@ -89,7 +96,8 @@ async fn notices(frames: Vec<Scored>) -> Vec<String> {
     let (observe, inbox) = mpsc::channel(64);
     let (out, mut told) = mpsc::channel(64);
     let (_set, sets) = watch::channel(frames[0].rules.clone());
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: None }));
+    let (_request, requests) = mpsc::channel(1);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
     for frame in frames {
         observe.send(Observation::Scored(frame)).await.unwrap();
     }
@@ -150,7 +158,8 @@ async fn an_open_event_ends_when_the_clock_leaves_the_schedule() {
     let (observe, inbox) = mpsc::channel(8);
     let (out, mut told) = mpsc::channel(64);
     let (_set, sets) = watch::channel(rules.clone());
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: Some(clock) }));
+    let (_request, requests) = mpsc::channel(1);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: Some(clock) }));
     let captured = Captured { time: WallTime(then.as_second() as f64), ..clock.captured() };
     let frame = scored(&rules, captured, [0.9, 0.9]);
     observe.send(Observation::Scored(frame)).await.unwrap();
@@ -181,14 +190,23 @@ async fn sent(
 }
 
 #[tokio::test]
-async fn nothing_of_a_shadow_label_is_sent_but_its_probability() {
+async fn nothing_of_a_shadow_label_is_sent_but_its_probability_and_its_count() {
     let rules = set(1, [("told", rule(false, None)), ("trial", rule(true, None))]);
     let (observe, inbox) = mpsc::channel(8);
     let (out, notices) = mpsc::channel(8);
     let (_set, sets) = watch::channel(rules.clone());
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, clock: None }));
+    let (_request, requests) = mpsc::channel(1);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
     let (mut messages, events) =
         publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
+    let running = CameraChange {
+        camera: camera(),
+        state: CameraState::Running,
+        reason: String::new(),
+        attempt: 1,
+        captured: at(0),
+    };
+    observe.send(Observation::Camera(running)).await.unwrap();
     observe.send(Observation::Scored(scored(&rules, at(1), [0.9, 0.9]))).await.unwrap();
     observe.send(Observation::Scored(scored(&rules, at(2), [0.1, 0.1]))).await.unwrap();
     drop(observe);
@@ -198,9 +216,115 @@ async fn nothing_of_a_shadow_label_is_sent_but_its_probability() {
         found.iter().filter(|message| message.starts_with(&topic)).collect()
     };
     assert_eq!(of("trial"), Vec::<&String>::new());
+    let mut statuses =
+        found.iter().filter(|message| message.starts_with("seewhen/gate/yard/status"));
+    let counted = |count: u64| format!("\"shadow\":{{\"w/trial\":{count}}}");
+    assert!(statuses.clone().any(|status| status.contains(&counted(0))), "{found:?}");
+    assert!(statuses.next_back().unwrap().contains(&counted(1)), "{found:?}");
     let has = |text: &str| of("told").iter().any(|message| message.contains(text));
     assert!(
         has("/event {") && has("\"start\"") && has("\"end\"") && has("/state OFF"),
         "{found:?}"
     );
+}
+
+/// A reload that changes a threshold and nothing else.
+#[tokio::test]
+async fn attributes_follow_the_threshold() {
+    let with = |revision, threshold| {
+        let changed = LabelRule { threshold, ..rule(false, None) };
+        set(revision, [("told", changed), ("other", rule(false, None))])
+    };
+    let (first, second) = (with(1, 0.5), with(2, 0.75));
+    let (observe, inbox) = mpsc::channel(8);
+    let (out, notices) = mpsc::channel(8);
+    let (_set, sets) = watch::channel(first.clone());
+    let (_request, requests) = mpsc::channel(1);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
+    let (mut messages, events) =
+        publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
+    for frame in [
+        scored(&first, at(1), [0.9, 0.1]),
+        scored(&second, at(2), [0.6, 0.1]),
+        scored(&second, at(3), [0.2, 0.1]),
+    ] {
+        observe.send(Observation::Scored(frame)).await.unwrap();
+    }
+    let listen = async {
+        // The broker is slow: each value is to be seen.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(observe);
+    };
+    let ((), found) = tokio::join!(listen, sent(&mut messages, &events));
+    let of = |label: &str| -> Vec<&str> {
+        let topic = format!("seewhen/gate/yard/w/{label}/attributes ");
+        found.iter().filter_map(|message| message.strip_prefix(&topic)).collect()
+    };
+    let told = of("told");
+    let last = told.last().unwrap();
+    assert_eq!(*last, r#"{"probability":0.2,"threshold":0.75,"since":3.0}"#, "{told:?}");
+    assert!(of("other").iter().all(|text| text.contains("\"threshold\":0.5,")));
+    // Nothing but the threshold: no frame comes.
+    let (out, notices) = mpsc::channel(8);
+    let (mut messages, events) =
+        publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
+    for set in [with(1, 0.5), with(2, 0.75)] {
+        out.send(Notice::Watching(set)).await.unwrap();
+    }
+    drop(out);
+    let found = sent(&mut messages, &events).await;
+    let topic = "seewhen/gate/yard/w/told/attributes ";
+    let last = found.iter().rfind(|message| message.starts_with(topic)).unwrap();
+    assert!(last.ends_with(r#"{"probability":null,"threshold":0.75,"since":null}"#), "{found:?}");
+}
+
+/// A cooldown of a second. The broker confirms an end only after that, and from then on it counts anew.
+#[tokio::test]
+async fn a_cooldown_counts_from_the_word_of_the_broker() {
+    let cooling = LabelRule { cooldown: Duration::from_secs(1), ..rule(false, None) };
+    let rules = set(1, [("told", cooling), ("other", rule(false, None))]);
+    let clock = Clock::start();
+    let (observe, inbox) = mpsc::channel(8);
+    let (out, notices) = mpsc::channel(64);
+    let (_set, sets) = watch::channel(rules.clone());
+    let (request, requests) = mpsc::channel(8);
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: Some(clock) }));
+    let (mut messages, events) =
+        publishing::start_with(notices, clock, Duration::from_secs(10), request).await;
+    let see = |p| {
+        let frame = scored(&rules, clock.captured(), [p, 0.1]);
+        observe.send(Observation::Scored(frame))
+    };
+    // The next event, all else confirmed at once.
+    let next = async |messages: &mut mpsc::Receiver<Message>| loop {
+        let message = messages.recv().await.unwrap();
+        if message.topic.ends_with("/event") {
+            let event: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+            return (message.token, event);
+        }
+        if message.confirmed {
+            events.send(LinkEvent::Acked { token: message.token }).await.unwrap();
+        }
+    };
+    see(0.9).await.unwrap();
+    let (token, event) = next(&mut messages).await;
+    assert_eq!((&event["type"], &event["suppressed"]), (&"start".into(), &().into()));
+    events.send(LinkEvent::Acked { token }).await.unwrap();
+    see(0.1).await.unwrap();
+    let (token, event) = next(&mut messages).await;
+    assert_eq!(event["type"], "end");
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    events.send(LinkEvent::Acked { token }).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for p in [0.7, 0.1] {
+        see(p).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    see(0.9).await.unwrap();
+    let (_, event) = tokio::time::timeout(PATIENCE, next(&mut messages)).await.unwrap();
+    assert_eq!(event["type"], "start");
+    let suppressed = &event["suppressed"];
+    assert_eq!((&suppressed["count"], &suppressed["top_probability"]), (&1.into(), &0.7.into()));
+    assert!(suppressed["last"].as_f64() < event["start_time"].as_f64());
 }

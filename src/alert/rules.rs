@@ -12,22 +12,29 @@
 //!    +----------------------+----------------------------------------------+ (end; cooldown begins)
 //! ```
 //!
-//! `rules/rise.rs` says how many frames are too many. The schedule goes by the wall clock of each
+//! `rules/rise.rs` says how many frames are too many, `rules/quiet.rs` what becomes of stays that the
+//! cooldown keeps back, and `rules/explain.rs` why a label is where it is. The schedule goes by the wall clock of each
 //! frame or tick, everything else by monotonic time, so that a clock that is set disturbs nothing
 //! but the schedule. A rise and an open event never reach beyond the schedule.
 //!
 //! A start has exactly one end: also when frames stop, the label goes away, or seewhen stops.
 
+mod explain;
+mod quiet;
 mod rise;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::explain::Surroundings;
+
+use self::explain::Look;
+use self::quiet::Quiet;
 use self::rise::{Rise, Stay, Vote};
 use crate::model::{
     CameraId, Captured, Event, EventKind, LabelId, LabelKey, Moment, Probability, Region,
-    WatchScore,
+    Suppressed, WallTime, WatchId, WatchScore,
 };
 use crate::watch::{LabelRule, Scored, WatchSet};
 
@@ -41,30 +48,37 @@ struct OpenEvent {
     probability: Probability,
     probabilities: BTreeMap<LabelId, Probability>,
     tile: Option<Region>,
+    suppressed: Option<Suppressed>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 enum Phase {
+    #[default]
     Off,
     Rising(Rise),
     On(OpenEvent),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct LabelMemory {
     phase: Phase,
-    /// No event starts before this.
-    quiet_until: Moment,
+    quiet: Quiet,
     /// The newest frame that was looked at.
     seen: Captured,
+    /// The highest probability since the last event started, and when that was.
+    highest: Option<(Probability, WallTime)>,
+    /// Events that have started.
+    events: u64,
 }
 
 /// The memory of all labels on all cameras.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     set: Arc<WatchSet>,
     /// Ordered, so that the events of one call come in the same order every time.
     labels: BTreeMap<LabelKey, LabelMemory>,
+    /// The newest frame of each watch on each camera, to explain by.
+    looks: BTreeMap<(CameraId, WatchId), Look>,
     /// When cameras were last lost: frames from before that may still be on their way.
     lost: BTreeMap<CameraId, Moment>,
 }
@@ -78,7 +92,7 @@ struct Seen<'a> {
 
 impl Rules {
     pub fn new(set: Arc<WatchSet>) -> Self {
-        Self { set, labels: BTreeMap::new(), lost: BTreeMap::new() }
+        Self { set, labels: BTreeMap::new(), looks: BTreeMap::new(), lost: BTreeMap::new() }
     }
 
     /// The watches in force.
@@ -100,10 +114,18 @@ impl Rules {
         });
         self.labels.retain(|key, _| set.rule(key).is_some());
         for (key, memory) in &mut self.labels {
-            if matches!(memory.phase, Phase::Rising(_)) && set.rule(key) != old.rule(key) {
+            if set.rule(key) == old.rule(key) {
+                continue;
+            }
+            if matches!(memory.phase, Phase::Rising(_)) {
                 memory.phase = Phase::Off;
             }
+            memory.quiet.stopped();
+            if set.is_shadow(key) != old.is_shadow(key) {
+                memory.quiet.forget();
+            }
         }
+        self.looks.retain(|(camera, id), _| set.for_camera(camera).any(|watch| watch.id == *id));
         self.lost.retain(|camera, _| set.cameras.iter().any(|known| known.id == *camera));
         self.set = set.clone();
         events
@@ -121,6 +143,7 @@ impl Rules {
         }
         events.extend(self.expire(Some(&scored.camera), scored.captured.at));
         for score in &scored.scores {
+            self.note(scored, score);
             for (label, probability) in &score.probabilities {
                 let key = LabelKey {
                     camera: scored.camera.clone(),
@@ -129,7 +152,7 @@ impl Rules {
                 };
                 let Some(rule) = self.set.rule(&key) else { continue };
                 let seen = Seen { captured: scored.captured, probability: *probability, score };
-                let memory = self.labels.entry(key.clone()).or_insert_with(LabelMemory::fresh);
+                let memory = self.labels.entry(key.clone()).or_default();
                 events.extend(memory.step(&key, rule, &seen, &self.set.model));
             }
         }
@@ -144,14 +167,23 @@ impl Rules {
         // Frames from before the end may still be on their way: none of them starts an event.
         events.extend(self.end_where(Some(now.at), |key, memory| {
             let inside = |rule: &LabelRule| rule.is_active(now.time);
-            !matches!(memory.phase, Phase::Off) && !set.rule(key).is_some_and(inside)
+            memory.is_up() && !set.rule(key).is_some_and(inside)
         }));
         events
+    }
+
+    /// The broker has the end of an event of this label: its cooldown begins anew.
+    pub fn delivered(&mut self, key: &LabelKey, now: Moment) {
+        if let Some(rule) = self.set.rule(key) {
+            // It may be an event of an earlier life.
+            self.labels.entry(key.clone()).or_default().quiet.delivered(now, rule.cooldown);
+        }
     }
 
     /// Ends everything of a camera whose frames have stopped.
     pub fn camera_lost(&mut self, camera: &CameraId, now: Moment) -> Vec<Event> {
         self.lost.insert(camera.clone(), now);
+        self.looks.retain(|(of, _), _| of != camera);
         self.end_where(None, |key, _| key.camera == *camera)
     }
 
@@ -183,8 +215,9 @@ impl Rules {
                 continue;
             }
             let cooldown = self.set.rule(key).map_or(Duration::ZERO, |rule| rule.cooldown);
-            if let Phase::On(open) = std::mem::replace(&mut memory.phase, Phase::Off) {
-                memory.quiet_until = Moment(end.unwrap_or(memory.seen.at).0 + cooldown);
+            memory.quiet.stopped();
+            if let Phase::On(open) = std::mem::take(&mut memory.phase) {
+                memory.quiet.ended(end.unwrap_or(memory.seen.at), cooldown);
                 events.push(open.end(key, memory.seen, &self.set.model));
             }
         }
@@ -193,8 +226,9 @@ impl Rules {
 }
 
 impl LabelMemory {
-    fn fresh() -> Self {
-        Self { phase: Phase::Off, quiet_until: Moment::default(), seen: Captured::default() }
+    /// Whether there is a stay that may end.
+    fn is_up(&self) -> bool {
+        !matches!(self.phase, Phase::Off) || self.quiet.is_holding_back()
     }
 
     fn step(
@@ -211,7 +245,11 @@ impl LabelMemory {
             probability: seen.probability,
             above: seen.probability >= rule.threshold,
         };
-        let rise = match std::mem::replace(&mut self.phase, Phase::Off) {
+        self.quiet.see(seen.captured, seen.probability, inside && seen.probability >= rule.clear);
+        if self.highest.is_none_or(|(highest, _)| seen.probability >= highest) {
+            self.highest = Some((seen.probability, seen.captured.time));
+        }
+        let rise = match std::mem::take(&mut self.phase) {
             Phase::On(open) => return self.step_on(open, inside, key, rule, seen, model),
             _ if !inside => None,
             Phase::Off => Rise::begin(vote, rule.consensus),
@@ -230,12 +268,20 @@ impl LabelMemory {
     ) -> Option<Event> {
         let now = seen.captured.at;
         let stay = rise.stay();
-        if !rise.is_agreed() || now.since(stay.since.at) < rule.hold || now < self.quiet_until {
+        let ready = rise.is_agreed() && now.since(stay.since.at) >= rule.hold;
+        let cooling = !self.quiet.left(now).is_zero();
+        if ready && cooling {
+            self.quiet.hold_back(stay);
+        }
+        if !ready || cooling {
             self.phase = Phase::Rising(rise);
             return None;
         }
+        self.events += 1;
+        self.highest = None;
         let open = OpenEvent {
             id: event_id(key, stay),
+            suppressed: self.quiet.told(stay),
             stay: stay.clone(),
             threshold: rule.threshold,
             told: now,
@@ -262,7 +308,7 @@ impl LabelMemory {
         open.tile = seen.score.tile(&key.label);
         let now = seen.captured.at;
         if seen.probability < rule.clear || !inside {
-            self.quiet_until = Moment(now.0 + rule.cooldown);
+            self.quiet.ended(now, rule.cooldown);
             return Some(open.end(key, seen.captured, model));
         }
         open.stay.grow(seen.captured, seen.probability);
@@ -291,6 +337,7 @@ impl OpenEvent {
             probabilities: self.probabilities.clone(),
             tile: self.tile,
             model: model.clone(),
+            suppressed: self.suppressed,
         }
     }
 

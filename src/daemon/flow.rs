@@ -9,6 +9,8 @@
 //! | history → publish | 1024 | wait |
 //! | publish → link | 32 | probabilities dropped; places are kept for what must arrive |
 //! | link → publish | 32 | wait |
+//! | publish → alert | 64 | a cooldown counts from its event's end; who asks is told to ask again |
+//! | alert → publish, explanations | 64 | dropped |
 //! | daemon → infer, alert | 1 (`watch`) | newest wins |
 
 use std::path::PathBuf;
@@ -33,9 +35,9 @@ use crate::mailbox::{Receiver, WhenFull, mailbox};
 use crate::publish::history::{self, History, Limits};
 use crate::publish::mqtt::{self, Link};
 use crate::publish::topics::Topics;
-use crate::publish::{self, Publisher, Undelivered};
+use crate::publish::{self, Ask, Publisher, Reply, Undelivered};
 use crate::status::Status;
-use crate::watch::{Notice, Observation, WatchSet};
+use crate::watch::{Notice, Observation, Request, WatchSet};
 
 /// What the publisher may take of the stop's deadline to send what is left.
 const GRACE: Duration = Duration::from_secs(5);
@@ -61,6 +63,7 @@ pub(super) struct Settings {
 pub(super) fn start_stages(
     settings: Settings,
     notices: mpsc::Sender<Notice>,
+    requests: mpsc::Receiver<Request>,
 ) -> anyhow::Result<Stages> {
     let clock = Clock::start();
     let live = settings.pace == Pace::Live;
@@ -78,8 +81,13 @@ pub(super) fn start_stages(
             clock: live.then_some(clock),
         },
     )?;
-    let alerts =
-        Alerts { inbox: observations, sets: newest, out: notices, clock: live.then_some(clock) };
+    let alerts = Alerts {
+        inbox: observations,
+        sets: newest,
+        out: notices,
+        requests,
+        clock: live.then_some(clock),
+    };
     let ends = Ends { frames, changes, status: settings.status, clock, pace: settings.pace };
     Ok(Stages { cameras: Cameras::new(ends), infer, alert: tokio::spawn(alert::run(alerts)), sets })
 }
@@ -121,44 +129,38 @@ impl Flow {
     pub(super) fn start(config: &Config, settings: Settings) -> anyhow::Result<Self> {
         let status = settings.status.clone();
         let (notices, inbox) = mpsc::channel(256);
-        let mut stages = start_stages(settings, notices)?;
+        let (requests, requested) = mpsc::channel(64);
+        let mut stages = start_stages(settings, notices, requested)?;
         let (to_link, messages) = mpsc::channel(32);
         let (from_link, events) = mpsc::channel(32);
         let (asks, asked) = mpsc::channel(1024);
-        let (answers, replies) = mpsc::channel(1024);
+        let (kept, replies) = mpsc::channel(1024);
+        let (answers, answered) = mpsc::channel(64);
         let topics = Topics::new(&config.mqtt.prefix, &config.node);
         let link = Link {
             broker: config.mqtt.broker.clone(),
             security: mqtt::security(&config.mqtt.broker).context("TLS for the broker")?,
             client_id: format!("seewhen-{}", config.node),
-            will_topic: topics.available(),
-            subscriptions: publish::subscriptions(&config.mqtt.discovery),
+            will_topic: Some(topics.available()),
+            subscriptions: publish::subscriptions(&topics, &config.mqtt.discovery),
             messages,
             events: from_link,
             backoff: Backoff::default(),
             status: status.clone(),
         };
         let clock = Clock::start();
-        let history = History {
-            file: history_file(config),
-            limits: Limits {
-                keep: config.history.keep,
-                size: config.history.max_size as u64 * 1024 * 1024,
-            },
-            capacity: config.mqtt.outbox,
-            inbox: asked,
-            out: answers,
-            clock,
-        };
-        let history = Worker::start("history".to_owned(), move || history::run(history))?;
+        let history = start_history(config, asked, kept, clock)?;
         let publisher = Publisher {
             inbox,
             events,
             replies,
+            answered,
             grace: GRACE,
             settings: publish::Settings {
                 link: to_link,
                 history: asks,
+                requests,
+                answers,
                 status,
                 clock,
                 node: config.node.clone(),
@@ -210,6 +212,26 @@ impl Flow {
         }
         stragglers
     }
+}
+
+fn start_history(
+    config: &Config,
+    inbox: mpsc::Receiver<Ask>,
+    out: mpsc::Sender<Reply>,
+    clock: Clock,
+) -> anyhow::Result<Worker> {
+    let history = History {
+        file: history_file(config),
+        limits: Limits {
+            keep: config.history.keep,
+            size: config.history.max_size as u64 * 1024 * 1024,
+        },
+        capacity: config.mqtt.outbox,
+        inbox,
+        out,
+        clock,
+    };
+    Worker::start("history".to_owned(), move || history::run(history))
 }
 
 /// One for each node: two that run beside each other do not send each other's events.

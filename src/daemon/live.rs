@@ -52,7 +52,9 @@ pub fn run(
             max_wait: std::time::Duration::ZERO,
             pace: live.pace,
         };
-        let mut stages = start_stages(settings, notices)?;
+        // Nobody asks.
+        let (_, requests) = mpsc::channel(1);
+        let mut stages = start_stages(settings, notices, requests)?;
         for camera in &live.cameras {
             stages.cameras.start(camera)?;
         }

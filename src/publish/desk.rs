@@ -1,7 +1,9 @@
 //! What the publisher does with each notice, reply and confirmation: topics set afresh, events kept and
 //! then sent.
 
+mod explain;
 mod keeping;
+mod labels;
 mod statuses;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,16 +13,17 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use self::keeping::{Asked, log};
+use self::keeping::Asked;
+use self::labels::Attributes;
 use self::statuses::CameraDesk;
 use super::discovery::Messages;
 use super::home_assistant::HomeAssistant;
 use super::outbox::{Arrived, IN_FLIGHT, Next, Outbox, Waiting};
 use super::payload;
 use super::{Ask, LinkEvent, Message, Reply, Settings, Settled, Undelivered};
-use crate::model::{CameraId, LabelKey, ModelState};
+use crate::model::{CameraId, EventKind, LabelKey, ModelState};
 use crate::status::Stage;
-use crate::watch::{Notice, WatchSet};
+use crate::watch::{Notice, Request, WatchSet};
 
 /// The state of the publisher.
 pub(super) struct Desk {
@@ -30,7 +33,9 @@ pub(super) struct Desk {
     /// The cameras of the watches in force; others are not spoken of any more.
     known: BTreeSet<CameraId>,
     /// The labels whose states are retained.
-    labels: BTreeSet<LabelKey>,
+    labels: BTreeMap<LabelKey, Attributes>,
+    /// The shadow labels of each camera.
+    shadows: BTreeMap<CameraId, Vec<LabelKey>>,
     cameras: BTreeMap<CameraId, CameraDesk>,
     /// In the order in which they happened.
     asked: VecDeque<Asked>,
@@ -54,7 +59,8 @@ impl Desk {
             settings,
             connection: 0,
             known: BTreeSet::new(),
-            labels: BTreeSet::new(),
+            labels: BTreeMap::new(),
+            shadows: BTreeMap::new(),
             cameras: BTreeMap::new(),
             asked: VecDeque::new(),
             numbers: 0,
@@ -80,7 +86,7 @@ impl Desk {
                 self.send_now(self.settings.topics.probabilities(&camera, &watch), payload);
             }
             Notice::Event(event) => self.event(event),
-            Notice::Shadow(event) => log(&event, "event of a shadow label"),
+            Notice::Shadow(event) => self.shadow_event(&event),
         }
     }
 
@@ -96,20 +102,11 @@ impl Desk {
 
     /// Sets the states of new labels and cameras, and clears what is retained of those that are gone.
     fn watching(&mut self, set: &WatchSet) {
-        let mut labels = BTreeSet::new();
-        for (key, rule) in set.told() {
-            if !self.labels.contains(&key) {
-                self.retain(self.settings.topics.state(&key), payload::OFF);
-                let attributes = payload::attributes(None, rule.threshold, None);
-                self.retain(self.settings.topics.attributes(&key), attributes);
-            }
-            labels.insert(key);
+        self.watch_labels(set);
+        self.shadows.clear();
+        for (key, _) in set.shadows() {
+            self.shadows.entry(key.camera.clone()).or_default().push(key);
         }
-        for key in self.labels.difference(&labels) {
-            self.outbox.retain(self.settings.topics.state(key), "");
-            self.outbox.retain(self.settings.topics.attributes(key), "");
-        }
-        self.labels = labels;
         let known: BTreeSet<CameraId> =
             set.cameras.iter().map(|camera| camera.id.clone()).collect();
         for camera in known.difference(&self.known.clone()) {
@@ -161,6 +158,11 @@ impl Desk {
                 self.outbox.connected();
             }
             LinkEvent::Disconnected => self.outbox.disconnected(),
+            LinkEvent::Received { topic, payload, retained }
+                if *topic == self.settings.topics.command() =>
+            {
+                self.command(payload, *retained);
+            }
             LinkEvent::Received { topic, payload, retained } => {
                 let Settings { topics, node, .. } = &self.settings;
                 let own = (topics, node);
@@ -190,6 +192,13 @@ impl Desk {
     fn arrived(&self, waiting: &Waiting) {
         if let Some(stored) = waiting.stored {
             self.ask(Ask::Settle { stored, how: Settled::Delivered });
+        }
+        if waiting.event.kind == EventKind::End {
+            let delivered = Request::Delivered(waiting.event.key.clone());
+            if self.settings.requests.try_send(delivered).is_err() {
+                // Its cooldown counts from its end.
+                tracing::debug!("the alert stage is busy, or has ended");
+            }
         }
         if !waiting.queued {
             let took = self.settings.clock.wall().0 - waiting.event.frame_time.0;
@@ -227,7 +236,7 @@ impl Desk {
             let message =
                 Message { topic, payload, retain: false, confirmed: false, token, connection };
             if link.try_send(message).is_err() {
-                tracing::debug!("probabilities dropped: the link is busy");
+                tracing::debug!("probabilities or a reply dropped: the link is busy");
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::watch::WatchSet;
 const SPREAD: Duration = Duration::from_secs(5);
 
 /// The topics to listen on: Home Assistant's own state, and the messages for devices, ours among them.
-pub fn subscriptions(prefix: &str) -> Vec<String> {
+pub(super) fn subscriptions(prefix: &str) -> Vec<String> {
     if prefix.is_empty() {
         return Vec::new();
     }

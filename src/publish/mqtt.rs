@@ -45,8 +45,8 @@ pub struct Link {
     /// How the connection is encrypted, of [`security`].
     pub security: Option<Security>,
     pub client_id: String,
-    /// Where `offline` goes when the connection is lost.
-    pub will_topic: String,
+    /// Where `offline` goes when the connection is lost; `None`: nobody is told.
+    pub will_topic: Option<String>,
     /// Topic filters whose messages are handed on as [`LinkEvent::Received`].
     pub subscriptions: Vec<String>,
     pub messages: mpsc::Receiver<Message>,
@@ -90,6 +90,18 @@ pub async fn run(mut link: Link) {
             return;
         }
     }
+}
+
+/// One connection, as of [`run`].
+///
+/// # Errors
+/// Why it cannot be had, or was lost.
+pub async fn once(mut link: Link) -> Result<(), String> {
+    let Life::Lost { failure, connected } = run_once(&mut link, 1).await else {
+        return Ok(());
+    };
+    let facts = Facts { broker: &link.broker, client_id: &link.client_id, connected };
+    Err(failure.explain(&facts))
 }
 
 /// Sleeps; `false` when the publisher has gone meanwhile. Messages that still come were meant

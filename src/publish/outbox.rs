@@ -60,7 +60,7 @@ pub enum Next<'a> {
 /// What has arrived at the broker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arrived {
-    Event(Waiting),
+    Event(Box<Waiting>),
     /// An empty payload did: the topic is no more.
     Cleared(String),
 }
@@ -209,7 +209,7 @@ impl Outbox {
                     self.queues.remove(&camera);
                 }
                 self.waiting -= 1;
-                Some(Arrived::Event(waiting))
+                Some(Arrived::Event(Box::new(waiting)))
             }
             InFlight::Retained(topic) => {
                 let value = self.retained.get_mut(&topic)?;

@@ -1,12 +1,17 @@
 //! The payloads of the contract, as JSON. Serialisation lives here and not in the vocabulary,
 //! so that a change inside cannot change a topic by accident. Pure.
 
+mod explanation;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use self::explanation::{explained, explanation_fields, refused};
+
 use crate::model::{
-    CameraChange, DecodeStrategy, Event, LabelId, NodeId, Probability, Region, WallTime,
+    CameraChange, DecodeStrategy, Event, LabelId, LabelKey, NodeId, Probability, Region,
+    Suppressed, WallTime,
 };
 use crate::status::Work;
 
@@ -37,6 +42,7 @@ struct EventPayload<'a> {
     tile: Option<TilePayload>,
     model: &'a str,
     queued: bool,
+    suppressed: Option<SuppressedPayload>,
     /// No pictures are kept yet.
     snapshot: Option<&'a str>,
 }
@@ -61,8 +67,26 @@ pub fn event(event: &Event, node: Option<&NodeId>, queued: bool) -> Vec<u8> {
         tile: event.tile.map(TilePayload::of),
         model: &event.model,
         queued,
+        suppressed: event.suppressed.map(SuppressedPayload::of),
         snapshot: None,
     })
+}
+
+/// What a cooldown kept back before an event.
+#[derive(Serialize)]
+struct SuppressedPayload {
+    count: u64,
+    top_probability: f64,
+    first: f64,
+    last: f64,
+}
+
+impl SuppressedPayload {
+    fn of(suppressed: Suppressed) -> Self {
+        let Suppressed { count, top_probability, first, last } = suppressed;
+        let top_probability = rounded(top_probability);
+        Self { count, top_probability, first: seconds(first), last: seconds(last) }
+    }
 }
 
 /// A part of the picture, in fractions of it.
@@ -113,6 +137,7 @@ struct StatusPayload<'a> {
     key_interval: Option<f64>,
     decoder: Option<&'a str>,
     cpu: f64,
+    shadow: BTreeMap<String, u64>,
 }
 
 /// What a camera does and takes.
@@ -130,8 +155,11 @@ pub struct Load {
 }
 
 /// A camera's state as JSON. `strategy`: how much of the stream is decoded, null while that is
-/// not known; `key_interval`: seconds, the longest lately; `decoder`: GStreamer's name of it.
-pub fn status(change: &CameraChange, load: &Load) -> Vec<u8> {
+/// not known; `key_interval`: seconds, the longest lately; `decoder`: GStreamer's name of it; `shadow`:
+/// by `<watch>/<label>`, how many events each shadow label has had.
+pub fn status(change: &CameraChange, load: &Load, shadows: &[(LabelKey, u64)]) -> Vec<u8> {
+    let shadow =
+        |(key, events): &(LabelKey, u64)| (format!("{}/{}", key.watch, key.label), *events);
     let round = |value: f64, parts: f64| (value * parts).round() / parts;
     json(&StatusPayload {
         state: change.state.word(),
@@ -145,6 +173,7 @@ pub fn status(change: &CameraChange, load: &Load) -> Vec<u8> {
         key_interval: load.work.key_interval.map(|length| round(length.as_secs_f64(), 1000.0)),
         decoder: load.work.decoder.as_deref(),
         cpu: round(load.cpu, 10_000.0),
+        shadow: shadows.iter().map(shadow).collect(),
     })
 }
 
@@ -269,12 +298,20 @@ mod tests {
             probabilities: [(label("l"), 0.1), (label("rest"), 0.9)].into(),
             tile: Some(Region { x: 0.437_5, y: 0.0, width: 0.562_5, height: 1.0 }),
             model: "mini".into(),
+            suppressed: None,
         };
         let node = NodeId::try_new("gate").unwrap();
         assert_eq!(
             text(event(&sample, Some(&node), true)),
-            r#"{"id":"1.000-c-w-l","type":"end","node":"gate","camera":"c","watch":"w","label":"l","start_time":1.0,"end_time":3.5,"frame_time":4.0,"probability":0.1,"top_probability":0.9,"threshold":0.8,"probabilities":{"l":0.1,"rest":0.9},"tile":{"x":0.4375,"y":0.0,"width":0.5625,"height":1.0},"model":"mini","queued":true,"snapshot":null}"#
+            r#"{"id":"1.000-c-w-l","type":"end","node":"gate","camera":"c","watch":"w","label":"l","start_time":1.0,"end_time":3.5,"frame_time":4.0,"probability":0.1,"top_probability":0.9,"threshold":0.8,"probabilities":{"l":0.1,"rest":0.9},"tile":{"x":0.4375,"y":0.0,"width":0.5625,"height":1.0},"model":"mini","queued":true,"suppressed":null,"snapshot":null}"#
         );
+        let first = WallTime(0.5);
+        let suppressed =
+            Some(Suppressed { count: 2, top_probability: 0.95, first, last: WallTime(0.75) });
+        let told = text(event(&Event { suppressed, ..sample }, Some(&node), false));
+        let expected =
+            r#""suppressed":{"count":2,"top_probability":0.95,"first":0.5,"last":0.75},"#;
+        assert!(told.contains(expected), "{told}");
     }
 
     #[test]
@@ -297,10 +334,16 @@ mod tests {
             decoder: Some("avdec_h264".into()),
             note: None,
         };
+        let key = |id: &str| LabelKey {
+            camera: CameraId::try_new(id).unwrap(),
+            watch: WatchId::try_new("w").unwrap(),
+            label: label("l"),
+        };
+        let shadows = [(key("c"), 4)];
         let load = Load { fps: 1.999_9, dropped: 3, unchanged: 5, cpu: 0.017_04, work };
         assert_eq!(
-            text(status(&change, &load)),
-            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"unchanged":5,"strategy":"keyframes","key_interval":2.0,"decoder":"avdec_h264","cpu":0.017}"#
+            text(status(&change, &load, &shadows)),
+            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"unchanged":5,"strategy":"keyframes","key_interval":2.0,"decoder":"avdec_h264","cpu":0.017,"shadow":{"w/l":4}}"#
         );
     }
 

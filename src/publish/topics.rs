@@ -44,6 +44,16 @@ impl Topics {
         format!("{}/{camera}/enabled/set", self.root)
     }
 
+    /// Comes in: what is asked for, as JSON.
+    pub fn command(&self) -> String {
+        format!("{}/command", self.root)
+    }
+
+    /// What became of a command.
+    pub fn reply(&self) -> String {
+        format!("{}/reply", self.root)
+    }
+
     pub fn probabilities(&self, camera: &CameraId, watch: &WatchId) -> String {
         format!("{}/{camera}/{watch}/probabilities", self.root)
     }

@@ -11,12 +11,15 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::explanation::Shift;
 use crate::model::WallTime;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const EXAMPLE: &str = "\"Mon-Fri 18:00-07:00\"";
 /// Minutes of a day, clocks that are set apart.
 const DAY: u16 = 24 * 60;
+/// A week, and a day more for clocks that are set. What has not changed by then does not.
+const HORIZON: i64 = 8 * 24 * 3600;
 
 /// Days, and a time of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,14 +47,71 @@ impl Schedule {
     /// Whether `time` is in one of the ranges. Times that no calendar has count as its first or
     /// its last.
     pub fn is_active(&self, time: WallTime) -> bool {
-        let seconds = time.0.floor() as i64;
-        let edge = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
-        let local = self.zone.to_datetime(Timestamp::from_second(seconds).unwrap_or(edge));
+        let (day, minute, _) = self.local(timestamp(time.0.floor() as i64));
+        self.ranges.iter().any(|range| range.covers(day, minute))
+    }
+
+    /// Whether `time` is in one of the ranges, since when, and until when.
+    pub fn shift(&self, time: WallTime) -> Shift {
+        // Some thousand years each way: no calendar has the rest.
+        let now = (time.0.floor() as i64).clamp(-1 << 36, 1 << 36);
+        let active = self.is_active(WallTime(now as f64));
+        let same = |seconds: i64| self.is_active(WallTime(seconds as f64)) == active;
+        let mut until = self.stretch(now).1;
+        while until - now <= HORIZON && same(until) {
+            until = self.stretch(until).1;
+        }
+        let mut since = self.stretch(now).0;
+        while now - since <= HORIZON && same(since - 1) {
+            since = self.stretch(since - 1).0;
+        }
+        Shift {
+            active,
+            since: (now - since <= HORIZON).then_some(WallTime(since as f64)),
+            until: (until - now <= HORIZON).then_some(WallTime(until as f64)),
+        }
+    }
+
+    /// The stretch around a time in which no range begins or ends, no day does, and no clock is set:
+    /// its first second, and the first after it.
+    fn stretch(&self, seconds: i64) -> (i64, i64) {
+        let (_, minute, second) = self.local(timestamp(seconds));
+        let begins = seconds - i64::from(minute) * 60 - i64::from(second);
+        let edges = self.ranges.iter().flat_map(|range| [range.from, range.to]).chain([0, DAY]);
+        let (mut from, mut to) = (0, DAY);
+        for edge in edges {
+            if edge <= minute {
+                from = from.max(edge);
+            } else {
+                to = to.min(edge);
+            }
+        }
+        let (mut from, mut to) = (begins + i64::from(from) * 60, begins + i64::from(to) * 60);
+        // The minutes of a day count on only until a clock is set.
+        let here = timestamp(seconds);
+        if let Some(set) = self.zone.following(here).next() {
+            to = to.min(set.timestamp().as_second());
+        }
+        // Those before `here`, and `here` itself may be one.
+        if let Some(set) = self.zone.preceding(timestamp(seconds + 1)).next() {
+            from = from.max(set.timestamp().as_second());
+        }
+        (from, to)
+    }
+
+    /// Day of the week (Monday's is 0), minute of the day, and second of the minute.
+    fn local(&self, time: Timestamp) -> (u8, u16, u8) {
+        let local = self.zone.to_datetime(time);
         let day = local.weekday().to_monday_zero_offset().unsigned_abs();
         let minute =
             u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
-        self.ranges.iter().any(|range| range.covers(day, minute))
+        (day, minute, local.second().unsigned_abs())
     }
+}
+
+fn timestamp(seconds: i64) -> Timestamp {
+    let edge = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_second(seconds).unwrap_or(edge)
 }
 
 impl Range {

@@ -6,12 +6,14 @@
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
 pub mod rtsp;
+pub mod schema;
 pub mod web;
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -149,7 +151,7 @@ impl Broker {
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
         command.args(["-q", "1", "-t", "seewhen/#", "-F", "%U %r %t %p"]);
         command.stdout(Stdio::piped());
-        Subscriber(Process::start(&mut command))
+        Subscriber { process: Process::start(&mut command), checked: AtomicUsize::new(0) }
     }
 }
 
@@ -178,10 +180,15 @@ pub fn worst_age(probabilities: &[Heard], end: f64) -> f64 {
     ages.fold(last, f64::max)
 }
 
-/// mosquitto_sub on everything below `seewhen/`.
-pub struct Subscriber(Process);
+/// mosquitto_sub on everything below `seewhen/`. What it hears is checked against its schema.
+pub struct Subscriber {
+    process: Process,
+    /// How many lines have been checked.
+    checked: AtomicUsize,
+}
 
 impl Subscriber {
+    #[track_caller]
     pub fn heard(&self) -> Vec<Heard> {
         let parse = |line: &String| {
             let mut parts = line.splitn(4, ' ');
@@ -192,7 +199,12 @@ impl Subscriber {
                 payload: parts.next().unwrap_or_default().to_owned(),
             })
         };
-        self.0.lines().iter().filter_map(parse).collect()
+        let heard: Vec<Heard> = self.process.lines().iter().filter_map(parse).collect();
+        let checked = self.checked.swap(heard.len(), Ordering::Relaxed);
+        for Heard { topic, payload, .. } in heard.iter().skip(checked) {
+            schema::check_message(topic, payload);
+        }
+        heard
     }
 
     /// All messages so far on topics that end with `end`.

@@ -1,6 +1,6 @@
 //! A running publisher between a test's channels, without a broker and without a history.
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
-#![allow(unreachable_pub, reason = "a part of each test binary that names it")]
+#![allow(dead_code, unreachable_pub, reason = "a part of each test binary that names it")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use seewhen::model::NodeId;
 use seewhen::publish::topics::Topics;
 use seewhen::publish::{self, LinkEvent, Message, Publisher, Settings};
 use seewhen::status::Status;
-use seewhen::watch::Notice;
+use seewhen::watch::{Notice, Request};
 use tokio::sync::mpsc;
 
 /// A connected one of node "gate": what it sends, and where it hears what became of that.
@@ -19,15 +19,29 @@ pub async fn start(
     clock: Clock,
     grace: Duration,
 ) -> (mpsc::Receiver<Message>, mpsc::Sender<LinkEvent>) {
+    // Nobody is asked.
+    start_with(inbox, clock, grace, mpsc::channel(1).0).await
+}
+
+/// The same, with somebody who is told and asked.
+pub async fn start_with(
+    inbox: mpsc::Receiver<Notice>,
+    clock: Clock,
+    grace: Duration,
+    requests: mpsc::Sender<Request>,
+) -> (mpsc::Receiver<Message>, mpsc::Sender<LinkEvent>) {
     let (link, messages) = mpsc::channel(16);
     let (to_publisher, events) = mpsc::channel(16);
     // A history that has nothing and has ended: events go out all the same.
     let (history, _) = mpsc::channel(1);
     let (_, replies) = mpsc::channel(1);
+    let (answers, answered) = mpsc::channel(1);
     let node = NodeId::try_new("gate").unwrap();
     let settings = Settings {
         link,
         history,
+        requests,
+        answers,
         status: Arc::new(Status::default()),
         clock,
         topics: Topics::new("seewhen", &node),
@@ -35,7 +49,7 @@ pub async fn start(
         discovery: String::new(),
         capacity: 10,
     };
-    tokio::spawn(publish::run(Publisher { inbox, events, replies, grace, settings }));
+    tokio::spawn(publish::run(Publisher { inbox, events, replies, answered, grace, settings }));
     to_publisher.send(LinkEvent::Connected { connection: 1 }).await.unwrap();
     (messages, to_publisher)
 }

@@ -2,12 +2,17 @@
 //!
 //! A slow second version of the rules, which keeps all frames and counts over them, says after
 //! every step which events there must be. What nobody may ever see is checked beside it, from the
-//! events alone.
+//! events alone, and that an explanation says what the rules then do.
+
+mod slow;
 
 use jiff::{ToSpan as _, civil};
 use proptest::prelude::*;
 
+use self::slow::{Slow, Told};
 use super::*;
+use crate::model::ModelState;
+use crate::watch::explanation::{Explanation, Verdict};
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 /// Moments at which clocks are set, in UTC, and where.
@@ -41,6 +46,10 @@ enum Step {
         gap: u64,
     },
     Lost {
+        camera: usize,
+    },
+    /// The broker confirms an end.
+    Delivered {
         camera: usize,
     },
     /// The rule of that number comes into force; there is none of the last number.
@@ -93,6 +102,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         40 => frame,
         8 => gap().prop_map(|gap| Step::Tick { gap }),
         1 => (0..2_usize).prop_map(|camera| Step::Lost { camera }),
+        3 => (0..2_usize).prop_map(|camera| Step::Delivered { camera }),
         2 => (0..4_usize).prop_map(|rule| Step::Reload { rule }),
         3 => quarters.prop_map(|by| Step::SetClock { by }),
     ];
@@ -108,94 +118,6 @@ fn covers((days, from, to): &Plan, local: civil::DateTime) -> bool {
         let name = day.strftime("%a").to_string();
         days.iter().any(|day| DAYS[*day] == name) && at(*from) <= local && local < end
     })
-}
-
-#[derive(Debug)]
-struct Open {
-    stay: Stay,
-    told: Moment,
-    shadow: bool,
-}
-
-/// One camera as the slow version sees it.
-#[derive(Debug, Default)]
-struct Slow {
-    /// Frames since the last time everything began anew: when, how probable.
-    history: Vec<(Captured, f32)>,
-    open: Option<Open>,
-    seen: Option<Captured>,
-    quiet_until: Moment,
-    lost: Option<Moment>,
-}
-
-/// Kind, start, end and top.
-type Told = (EventKind, WallTime, Option<WallTime>, f32);
-
-impl Slow {
-    /// The end, if there was anything to end.
-    fn end(&mut self, cooldown_from: Moment, rule: &LabelRule) -> Option<Told> {
-        self.history.clear();
-        let Stay { since, last, top } = self.open.take()?.stay;
-        self.quiet_until = Moment(cooldown_from.0 + rule.cooldown);
-        Some((EventKind::End, since.time, Some(last.time), top))
-    }
-
-    fn expire(&mut self, now: Moment, rule: &LabelRule) -> Option<Told> {
-        let seen = self.seen.filter(|seen| now.since(seen.at) > STALE)?;
-        self.end(seen.at, rule)
-    }
-
-    fn see(&mut self, frame: Captured, p: f32, rule: &LabelRule, inside: bool) -> Vec<Told> {
-        let mut told: Vec<Told> = self.expire(frame.at, rule).into_iter().collect();
-        self.seen = Some(frame);
-        match &mut self.open {
-            Some(_) if p < rule.clear || !inside => {
-                told.extend(self.end(frame.at, rule));
-            }
-            Some(open) => {
-                open.stay.grow(frame, p);
-                let every = rule.update_every;
-                if !every.is_zero() && frame.at.since(open.told) >= every {
-                    open.told = frame.at;
-                    told.push((EventKind::Update, open.stay.since.time, None, open.stay.top));
-                }
-            }
-            None if !inside => self.history.clear(),
-            None => {
-                self.history.push((frame, p));
-                told.extend(self.start(rule));
-            }
-        }
-        told
-    }
-
-    /// Starts an event when the history allows it.
-    fn start(&mut self, rule: &LabelRule) -> Option<Told> {
-        let above = |index: &usize| self.history[*index].1 >= rule.threshold;
-        let newest = self.history.len() - 1;
-        let window = |until: usize| (until + 1).saturating_sub(rule.consensus.of())..=until;
-        let agree = window(newest).filter(above).count() >= rule.consensus.needed();
-        let forgiven = rule.consensus.of() - rule.consensus.needed();
-        let held = |since: &usize| {
-            (*since..=newest).all(|until| {
-                let frames = window(until).filter(|index| index >= since);
-                frames.filter(|index| !above(index)).count() <= forgiven
-            })
-        };
-        let now = self.history[newest].0;
-        let since = (0..=newest).filter(above).find(held)?;
-        let stay = &self.history[since..];
-        let long_enough = now.at.since(stay[0].0.at) >= rule.hold && now.at >= self.quiet_until;
-        if !(agree && above(&newest) && long_enough) {
-            return None;
-        }
-        let top = stay.iter().map(|(_, p)| *p).fold(0.0, f32::max);
-        let stay = Stay { since: stay[0].0, last: now, top };
-        let told = (EventKind::Start, stay.since.time, None, top);
-        self.open = Some(Open { stay, told: now.at, shadow: rule.shadow });
-        self.history.clear();
-        Some(told)
-    }
 }
 
 /// Both versions side by side.
@@ -229,11 +151,61 @@ impl World {
         self.now.time.0 += gap as f64 / 1000.0;
     }
 
+    /// Each explanation is of what is, and of what a next frame like the last would bring.
+    fn explanations(&self) -> Result<(), TestCaseError> {
+        for (number, camera) in CAMERAS.map(named).into_iter().enumerate() {
+            let model = &ModelState::Working;
+            let around = Surroundings { now: self.now, camera: None, model };
+            let explanation = self.rules.explain(&key(number), around).unwrap();
+            let open = self.on.contains_key(&camera);
+            prop_assert_eq!(explanation.is_on(), open);
+            let sentence = explanation.sentence();
+            let state = if open { "on" } else { "off" };
+            let begins = self.planned.is_none() || sentence.starts_with(state);
+            prop_assert!(begins, "{}", sentence);
+            if let Some(p) = explanation.probability().filter(|_| !open) {
+                let next = frame_of(&self.set, camera, self.now, p);
+                let events = self.rules.clone().observe(&next);
+                self.foretold(&explanation, p, !events.is_empty())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `starts`: the next frame like the last, with probability `p`, starts an event.
+    fn foretold(&self, said: &Explanation, p: f32, starts: bool) -> Result<(), TestCaseError> {
+        let Some(standing) = &said.standing else {
+            prop_assert_eq!(&said.verdict, &Verdict::Background);
+            return Ok(());
+        };
+        let inside = self.inside(self.now.time);
+        prop_assert!(standing.schedule.is_none_or(|shift| shift.active == inside));
+        let missing = standing.consensus.needed() - standing.agree.min(standing.consensus.needed());
+        match said.verdict {
+            Verdict::Inactive => prop_assert!(!inside && !starts),
+            Verdict::BelowThreshold => prop_assert!(p < standing.threshold && !starts),
+            Verdict::Cooling => prop_assert!(!standing.cooldown_left.is_zero() && !starts),
+            Verdict::TooFewFrames => prop_assert!(missing > 0 && (missing == 1 || !starts)),
+            Verdict::Holding => prop_assert!(standing.held < standing.hold && !starts),
+            Verdict::Due => prop_assert!(p >= standing.threshold && inside && starts),
+            Verdict::Stale(_) => prop_assert!(said.frame.as_ref().unwrap().age > STALE),
+            Verdict::Anew => prop_assert!(p >= standing.threshold && inside),
+            _ => prop_assert!(false, "{:?}", said.verdict),
+        }
+        Ok(())
+    }
+
     fn step(&mut self, step: &Step, all: &[Planned]) -> Result<(), TestCaseError> {
         let rule = self.planned.clone().map(|planned| planned.rule);
         match step {
             Step::SetClock { by } => self.now.time.0 += by,
             Step::Reload { rule: number } => self.reload(all.get(*number).cloned())?,
+            Step::Delivered { camera } => {
+                self.rules.delivered(&key(*camera), self.now.at);
+                if let Some(rule) = &rule {
+                    self.slow[*camera].delivered(self.now.at, rule);
+                }
+            }
             Step::Lost { camera } => {
                 let events = self.rules.camera_lost(&named(CAMERAS[*camera]), self.now.at);
                 let slow = &mut self.slow[*camera];
@@ -306,6 +278,10 @@ impl World {
                 }
                 if new != Some(rule) {
                     slow.history.clear();
+                    slow.stay_over();
+                }
+                if new.is_some_and(|new| new.shadow != rule.shadow) {
+                    slow.suppressed.clear();
                 }
                 if new.is_none() {
                     *slow = Slow { lost: slow.lost, ..Slow::default() };
@@ -323,12 +299,17 @@ impl World {
             .map(|event| {
                 let camera =
                     CAMERAS.iter().position(|id| *id == event.key.camera.as_str()).unwrap();
-                (camera, (event.kind, event.start_time, event.end_time, event.top_probability))
+                let suppressed = event.suppressed;
+                let (start, end, top) = (event.start_time, event.end_time, event.top_probability);
+                (camera, (event.kind, start, end, top, suppressed))
             })
             .collect();
         prop_assert_eq!(&found, told);
         for event in events {
             let camera = event.key.camera.clone();
+            if let Some(suppressed) = event.suppressed {
+                prop_assert!(suppressed.count > 0 && suppressed.top_probability >= 0.8);
+            }
             match event.kind {
                 EventKind::Start => prop_assert_eq!(self.on.insert(camera, event.id.clone()), None),
                 EventKind::Update => prop_assert_eq!(self.on.get(&camera), Some(&event.id)),
@@ -372,6 +353,7 @@ proptest! {
         let mut world = World::new(&zone, start, planned.first().cloned());
         for step in &steps {
             world.step(step, &planned)?;
+            world.explanations()?;
         }
         let left = world.on.len();
         let ended = world.rules.end_all();

@@ -84,9 +84,14 @@ impl Rise {
         &self.stay
     }
 
+    /// How many of the newest frames are at or above the threshold.
+    pub(super) fn agree(&self) -> usize {
+        self.votes.iter().filter(|vote| vote.above).count()
+    }
+
     /// Whether the newest frame and enough of those before it are at or above the threshold.
     pub(super) fn is_agreed(&self) -> bool {
-        let above = self.votes.iter().filter(|vote| vote.above).count();
-        self.votes.back().is_some_and(|vote| vote.above) && above >= self.consensus.needed()
+        let newest = self.votes.back().is_some_and(|vote| vote.above);
+        newest && self.agree() >= self.consensus.needed()
     }
 }

@@ -68,6 +68,12 @@ fn camera() -> CameraId {
     named("c")
 }
 
+/// The label on the camera of this number.
+fn key(camera: usize) -> LabelKey {
+    let watch = WatchId::try_new("w").unwrap();
+    LabelKey { camera: named(CAMERAS[camera]), watch, label: LabelId::try_new("package").unwrap() }
+}
+
 fn captured(at: u64) -> Captured {
     Captured { at: Moment(ms(at)), time: WallTime(1000.0 + at as f64 / 1000.0) }
 }
@@ -81,6 +87,7 @@ fn frame_of(rules: &Arc<WatchSet>, camera: CameraId, captured: Captured, p: f32)
     Scored {
         camera,
         captured,
+        unchanged: false,
         scores: vec![WatchScore {
             watch: WatchId::try_new("w").unwrap(),
             probabilities: vec![(label("package"), p), (label("nothing"), 1.0 - p)],
@@ -146,6 +153,55 @@ fn cooldown_counts_from_the_end() {
     let rule = LabelRule { cooldown: ms(1000), ..rule() };
     let series = [(0, 0.9), (100, 0.1), (200, 0.9), (1099, 0.9), (1100, 0.9), (1200, 0.1)];
     check(rule, &series, &["Start@0", "End@100", "Start@1100", "End@1200"]);
+}
+
+#[test]
+fn cooldown_counts_once_more_from_the_delivery() {
+    let rule = LabelRule { cooldown: ms(1000), ..rule() };
+    let set = set(1, Some(rule));
+    let mut rules = Rules::new(set.clone());
+    let starts = |rules: &mut Rules, at, p| {
+        rules.observe(&frame(&set, at, p)).iter().any(|event| event.kind == EventKind::Start)
+    };
+    assert!(starts(&mut rules, 0, 0.9));
+    assert!(!starts(&mut rules, 100, 0.1), "the end; the broker is away");
+    assert!(starts(&mut rules, 1100, 0.9), "which silences nothing");
+    assert!(!starts(&mut rules, 1200, 0.1));
+    // It is back, and has both.
+    rules.delivered(&key(0), Moment(ms(1900)));
+    rules.delivered(&key(0), Moment(ms(2000)));
+    assert!(!starts(&mut rules, 2200, 0.9) && !starts(&mut rules, 2999, 0.9));
+    assert!(starts(&mut rules, 3000, 0.9));
+    // One of an earlier life, before any frame.
+    let mut rules = Rules::new(set.clone());
+    rules.delivered(&key(0), Moment(ms(500)));
+    assert!(!starts(&mut rules, 1499, 0.9) && starts(&mut rules, 1500, 0.9));
+}
+
+#[test]
+fn the_next_event_tells_what_was_suppressed() {
+    let told = |series: &[(u64, f32)]| {
+        let set = set(1, Some(LabelRule { cooldown: ms(1000), ..rule() }));
+        let mut rules = Rules::new(set.clone());
+        let events = series.iter().flat_map(|(at, p)| rules.observe(&frame(&set, *at, *p)));
+        let last = events.last().unwrap();
+        last.suppressed.map(|s| (s.count, s.top_probability, s.first, s.last))
+    };
+    let before = [(0, 0.9), (100, 0.1)];
+    let with = |more: &[(u64, f32)]| told(&[&before[..], more].concat());
+    assert_eq!(with(&[(1100, 0.9)]), None);
+    // Two stays; between the first's frames it does not clear.
+    let two = [(200, 0.85), (300, 0.7), (400, 0.95), (500, 0.1), (600, 0.8), (700, 0.2)];
+    let summary = Some((2, 0.95, captured(200).time, captured(600).time));
+    assert_eq!(with(&[&two[..], &[(1200, 0.9)]].concat()), summary);
+    // An end tells it too, and the next event does not.
+    assert_eq!(with(&[&two[..], &[(1200, 0.9), (1300, 0.1)]].concat()), summary);
+    assert_eq!(with(&[&two[..], &[(1200, 0.9), (1300, 0.1), (2300, 0.9)]].concat()), None);
+    // A stay that outlasts the cooldown is the event itself.
+    assert_eq!(with(&[(900, 0.99), (1100, 0.9)]), None);
+    // Not that part of it which the event does not tell.
+    let one = Some((1, 0.99, captured(900).time, captured(1100).time));
+    assert_eq!(with(&[(900, 0.99), (1000, 0.7), (1100, 0.9)]), one);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Desk;
 use crate::model::{Event, EventKind};
 use crate::publish::outbox::Waiting;
-use crate::publish::{Ask, Reply, Settled, payload};
+use crate::publish::{Ask, Reply, Settled};
 
 /// An event that the history has not answered for goes out after this.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,14 +22,26 @@ pub(super) struct Asked {
 impl Desk {
     /// An event has to be kept first.
     pub(super) fn event(&mut self, event: Event) {
+        if event.kind == EventKind::Start {
+            self.settings.status.event_started(&event.key);
+        }
         log(&event, "event");
         self.numbers += 1;
         let asked = Asked { number: self.numbers, event, since: Instant::now() };
-        let keep = Ask::Keep { number: asked.number, event: asked.event.clone() };
+        let keep = Ask::Keep { number: asked.number, event: Box::new(asked.event.clone()) };
         self.asked.push_back(asked);
         if !self.ask(keep) {
             self.send_unkept();
         }
+    }
+
+    /// Of a shadow label: counted and shown, and sent to nobody.
+    pub(super) fn shadow_event(&mut self, event: &Event) {
+        if event.kind == EventKind::Start {
+            self.settings.status.shadow_event_started(&event.key);
+            self.publish_status(&event.key.camera);
+        }
+        log(event, "event of a shadow label");
     }
 
     /// Never waits: `false` when the history has too much to do, or has ended.
@@ -95,20 +107,11 @@ impl Desk {
     /// way first, and the broker's words for both would wait for each other.
     fn put_out(&mut self, number: u64, event: Event, stored: Option<i64>) {
         // The state of a label that has left the configuration meanwhile is cleared.
-        if self.labels.contains(&event.key) {
-            self.set_state(&event);
+        if self.labels.contains_key(&event.key) {
+            self.tell_state(&event);
         }
         let dropped = self.outbox.push(number, event, stored);
         self.dropped(dropped);
-    }
-
-    fn set_state(&mut self, event: &Event) {
-        let ended = event.kind == EventKind::End;
-        let state = if ended { payload::OFF } else { payload::ON };
-        self.retain(self.settings.topics.state(&event.key), state);
-        let since = if ended { event.frame_time } else { event.start_time };
-        let attributes = payload::attributes(Some(event.probability), event.threshold, Some(since));
-        self.retain(self.settings.topics.attributes(&event.key), attributes);
     }
 
     pub(super) fn dropped(&mut self, oldest: Option<Waiting>) {
@@ -129,6 +132,7 @@ pub(super) fn log(event: &Event, what: &str) {
         kind = ?event.kind,
         probability = event.probability,
         id = &*event.id,
+        suppressed = event.suppressed.map(|suppressed| suppressed.count),
         "{what}"
     );
 }

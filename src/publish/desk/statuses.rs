@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Desk;
-use crate::model::{CameraChange, CameraId};
+use crate::model::{CameraChange, CameraId, LabelKey};
 use crate::publish::payload::{self, Load, NodeStatus};
 
 /// A camera's last change, and its counts when its status was last published.
@@ -75,7 +75,10 @@ impl Desk {
             cpu: rate(effort.cpu.saturating_sub(desk.cpu).as_secs_f64()),
             work: effort.work,
         };
-        let payload = payload::status(&desk.change, &load);
+        let counted = |key: &LabelKey| (key.clone(), self.settings.status.events(key).shadow);
+        let shadows: Vec<(LabelKey, u64)> =
+            self.shadows.get(camera).into_iter().flatten().map(counted).collect();
+        let payload = payload::status(&desk.change, &load, &shadows);
         (desk.analysed, desk.cpu, desk.since) = (counts.analysed, effort.cpu, Instant::now());
         self.retain(self.settings.topics.camera_status(camera), payload);
     }

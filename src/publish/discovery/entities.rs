@@ -15,6 +15,7 @@ const EVENT: &str = "{{ {'event_type': value_json.type, 'id': value_json.id, \
     'start_time': value_json.start_time, 'end_time': value_json.end_time, \
     'probability': value_json.probability, 'top_probability': value_json.top_probability, \
     'threshold': value_json.threshold, 'tile': value_json.tile, 'queued': value_json.queued, \
+    'suppressed': value_json.suppressed, \
     'snapshot': value_json.snapshot} | to_json }}";
 
 const HAS_PROBLEM: &str =

@@ -10,19 +10,20 @@ use rusqlite::{Connection, ErrorCode, Row, Transaction, params};
 
 use super::{Limits, end_of};
 use crate::model::{
-    CameraId, Event, EventKind, LabelId, LabelKey, Probability, Region, WallTime, WatchId,
+    CameraId, Event, EventKind, LabelId, LabelKey, Probability, Region, Suppressed, WallTime,
+    WatchId,
 };
 use crate::publish::{Ask, Left, Settled};
 
 /// One statement list for each step from an older file to a newer one.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("suppressed.sql")];
 /// Another process may look into the file.
 const BUSY: Duration = Duration::from_secs(5);
 /// Of the events, when the file is too large.
 const SHARE_THAT_GOES: i64 = 10;
 
 const COLUMNS: &str = "seq, id, kind, camera, watch, label, start_time, end_time, frame_time, \
-                       probability, top_probability, threshold, probabilities, tile, model";
+                       probability, top_probability, threshold, probabilities, tile, model, suppressed";
 
 /// What SQLite says.
 #[derive(Debug)]
@@ -180,8 +181,8 @@ fn open_events(change: &Transaction<'_>) -> Result<Vec<Event>, Fault> {
 fn insert(change: &Transaction<'_>, event: &Event, now: WallTime) -> Result<i64, Fault> {
     let mut statement = change.prepare_cached(
         "INSERT INTO events (id, kind, camera, watch, label, start_time, end_time, frame_time, \
-         probability, top_probability, threshold, probabilities, tile, model, written) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         probability, top_probability, threshold, probabilities, tile, model, written, suppressed) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?;
     let by_name: BTreeMap<&str, Probability> =
         event.probabilities.iter().map(|(label, p)| (label.as_str(), *p)).collect();
@@ -202,6 +203,10 @@ fn insert(change: &Transaction<'_>, event: &Event, now: WallTime) -> Result<i64,
         tile.and_then(|tile| serde_json::to_string(&tile).ok()),
         &*event.model,
         now.0,
+        event.suppressed.and_then(|suppressed| {
+            let Suppressed { count, top_probability, first, last } = suppressed;
+            serde_json::to_string(&(count, top_probability, first.0, last.0)).ok()
+        }),
     ])?;
     Ok(place)
 }
@@ -230,6 +235,11 @@ fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
         .map(|tile| serde_json::from_str(&tile))
         .transpose()
         .map_err(|error| wrong(13, error.into()))?;
+    let suppressed = row.get::<_, Option<String>>(15)?;
+    let suppressed: Option<(u64, Probability, f64, f64)> = suppressed
+        .map(|suppressed| serde_json::from_str(&suppressed))
+        .transpose()
+        .map_err(|error| wrong(15, error.into()))?;
     let label = |name: &str, column| LabelId::try_new(name).map_err(|e| wrong(column, e.into()));
     let probabilities = by_name.iter().map(|(name, p)| Ok((label(name, 12)?, *p)));
     let event = Event {
@@ -253,6 +263,12 @@ fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
         probabilities: probabilities.collect::<rusqlite::Result<_>>()?,
         tile: tile.map(|[x, y, width, height]| Region { x, y, width, height }),
         model: text(14)?.into(),
+        suppressed: suppressed.map(|(count, top_probability, first, last)| Suppressed {
+            count,
+            top_probability,
+            first: WallTime(first),
+            last: WallTime(last),
+        }),
     };
     Ok((row.get(0)?, event))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{CameraId, LabelId, LabelKey, Region, WatchId};
+use crate::model::{CameraId, LabelId, LabelKey, Region, Suppressed, WatchId};
 use crate::publish::Settled;
 
 const NOW: WallTime = WallTime(1_000_000.25);
@@ -29,11 +29,17 @@ fn event(id: &str, kind: EventKind) -> Event {
         probabilities: BTreeMap::from([(LabelId::try_new("parcel").unwrap(), 0.1)]),
         tile: Some(Region { x: 0.25, y: 0.0, width: 0.5, height: 1.0 }),
         model: "mini".into(),
+        suppressed: Some(Suppressed {
+            count: 3,
+            top_probability: 0.85,
+            first: WallTime(999_000.5),
+            last: WallTime(999_999.0),
+        }),
     }
 }
 
 fn keep(number: u64, id: &str, kind: EventKind) -> Ask {
-    Ask::Keep { number, event: event(id, kind) }
+    Ask::Keep { number, event: Box::new(event(id, kind)) }
 }
 
 fn file(folder: &TempDir) -> PathBuf {
@@ -48,12 +54,33 @@ fn ids(left: &Left) -> Vec<(String, EventKind)> {
 fn an_event_comes_back_as_it_went() {
     let folder = TempDir::new().unwrap();
     let mut database = Database::open(&file(&folder)).unwrap();
-    let plain = Event { tile: None, ..event("b", EventKind::End) };
-    let asks = [keep(1, "a", EventKind::End), Ask::Keep { number: 2, event: plain.clone() }];
+    let plain = Event { tile: None, suppressed: None, ..event("b", EventKind::End) };
+    let asks =
+        [keep(1, "a", EventKind::End), Ask::Keep { number: 2, event: Box::new(plain.clone()) }];
     assert_eq!(database.write(&asks, NOW).unwrap(), [1, 2]);
     drop(database);
     let left = Database::open(&file(&folder)).unwrap().left(NOW, 10).unwrap();
     assert_eq!(left.events, [(1, event("a", EventKind::End)), (2, plain)]);
+}
+
+#[test]
+fn a_file_of_the_first_version_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let old = rusqlite::Connection::open(file(&folder)).unwrap();
+    old.execute_batch(include_str!("schema.sql")).unwrap();
+    old.execute_batch(
+        "INSERT INTO events (id, kind, camera, watch, label, start_time, end_time, frame_time, \
+         probability, top_probability, threshold, probabilities, model, written) VALUES ('a', \
+         'end', 'porch', 'w', 'parcel', 1.0, 2.0, 3.0, 0.1, 0.9, 0.8, '{}', 'mini', 3.0); PRAGMA \
+         user_version = 1",
+    )
+    .unwrap();
+    drop(old);
+    let mut database = Database::open(&file(&folder)).unwrap();
+    database.write(&[keep(1, "b", EventKind::End)], NOW).unwrap();
+    let left = database.left(NOW, 10).unwrap();
+    let suppressed: Vec<_> = left.events.iter().map(|(_, event)| event.suppressed).collect();
+    assert_eq!(suppressed, [None, event("b", EventKind::End).suppressed]);
 }
 
 #[test]

@@ -39,12 +39,9 @@ fn options(link: &Link) -> MqttOptions {
     options.set_clean_session(true);
     options.set_inflight(IN_FLIGHT);
     options.set_max_packet_size(MAX_INCOMING, MAX_OUTGOING);
-    options.set_last_will(LastWill::new(
-        &link.will_topic,
-        payload::OFFLINE,
-        QoS::AtLeastOnce,
-        true,
-    ));
+    if let Some(topic) = &link.will_topic {
+        options.set_last_will(LastWill::new(topic, payload::OFFLINE, QoS::AtLeastOnce, true));
+    }
     if let Some((user, password)) = broker.credentials() {
         options.set_credentials(user, password);
     }

@@ -30,13 +30,10 @@ fn options(link: &Link) -> MqttOptions {
     options.set_outgoing_inflight_upper_limit(IN_FLIGHT);
     options.set_max_packet_size(Some(MAX_INCOMING));
     options.set_network_options(v3::network());
-    options.set_last_will(LastWill::new(
-        &link.will_topic,
-        payload::OFFLINE,
-        QoS::AtLeastOnce,
-        true,
-        None,
-    ));
+    if let Some(topic) = &link.will_topic {
+        let will = LastWill::new(topic, payload::OFFLINE, QoS::AtLeastOnce, true, None);
+        options.set_last_will(will);
+    }
     if let Some((user, password)) = broker.credentials() {
         options.set_credentials(user, password);
     }

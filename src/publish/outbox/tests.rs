@@ -23,6 +23,7 @@ fn event(n: u32) -> Event {
         probabilities: BTreeMap::new(),
         tile: None,
         model: "m".into(),
+        suppressed: None,
     }
 }
 

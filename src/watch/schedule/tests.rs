@@ -225,4 +225,43 @@ proptest! {
         let found = schedule(zone, &[&text]).is_active(now);
         prop_assert_eq!(found, covers(&days, from, to, local), "{} at {}", text, local);
     }
+
+    /// Against a look at every minute.
+    #[test]
+    fn shifts_are_where_it_changes(
+        ranges in prop::collection::vec(
+            (prop::collection::btree_set(0..7_usize, 1..=7), 0..96_i32, 0..=96_i32), 1..3),
+        zone in prop::sample::select(vec!["Europe/Vienna", "America/New_York", "Asia/Kathmandu"]),
+        clocks_set in prop::sample::select(vec![
+            "2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z", "2026-03-08T07:00:00Z",
+            "2026-11-01T06:00:00Z",
+        ]),
+        minutes in -3000..3000_i32,
+        second in 0..60_i32,
+    ) {
+        let texts: Vec<String> = ranges.iter().filter(|(_, from, to)| from != to).map(|(days, from, to)| {
+            let names: Vec<&str> = days.iter().map(|day| DAYS[*day]).collect();
+            let time = |n: i32| format!("{:02}:{:02}", n / 4, n % 4 * 15);
+            format!("{} {}-{}", names.join(","), time(*from), time(*to))
+        }).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let schedule = schedule(zone, &texts);
+        let minute = wall(clocks_set).0 + f64::from(minutes * 60);
+        let now = WallTime(minute + f64::from(second));
+        let shift = schedule.shift(now);
+        let active = schedule.is_active(now);
+        prop_assert_eq!(shift.active, active);
+        let changes = |step: i32| (1..8 * 24 * 60).map(|n| minute + f64::from(n * step * 60))
+            .find(|time| schedule.is_active(WallTime(*time)) != active);
+        if let Some(until) = changes(1) {
+            prop_assert_eq!(shift.until, Some(WallTime(until)), "{:?}", texts);
+        }
+        if let Some(before) = changes(-1) {
+            prop_assert_eq!(shift.since, Some(WallTime(before + 60.0)), "{:?}", texts);
+        }
+        if changes(1).is_none() && changes(-1).is_none() {
+            let far = |time: WallTime| (time.0 - now.0).abs() > 7.9 * 86_400.0;
+            prop_assert!(shift.until.is_none_or(far) && shift.since.is_none_or(far));
+        }
+    }
 }

@@ -1,0 +1,180 @@
+//! Why a label is on, or why it is not, out of what the rules remember of it.
+//!
+//! The reasons come in the order in which the rules look: `promises` checks that they agree.
+
+use std::fmt;
+
+use super::{LabelMemory, Phase, Rules};
+use crate::model::{
+    CameraChange, CameraState, Captured, LabelId, LabelKey, ModelState, Probability, WatchScore,
+};
+use crate::watch::explanation::{Explanation, OpenStay, SeenFrame, Standing, Unknown, Verdict};
+use crate::watch::{LabelRule, Scored, Watch};
+
+/// The newest frame of a watch on a camera.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    captured: Captured,
+    probabilities: Vec<(LabelId, Probability)>,
+    /// Frames that changed nothing, up to this one.
+    unchanged: u32,
+}
+
+/// What the rules do not know themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    pub now: Captured,
+    /// The camera's newest change; `None` before the first.
+    pub camera: Option<&'a CameraChange>,
+    pub model: &'a ModelState,
+}
+
+impl Rules {
+    /// Remembers what a watch said of a frame.
+    pub(super) fn note(&mut self, scored: &Scored, score: &WatchScore) {
+        let key = (scored.camera.clone(), score.watch.clone());
+        let before = self.looks.get(&key).map_or(0, |look| look.unchanged);
+        let look = Look {
+            captured: scored.captured,
+            probabilities: score.probabilities.clone(),
+            unchanged: if scored.unchanged { before.saturating_add(1) } else { 0 },
+        };
+        self.looks.insert(key, look);
+    }
+
+    /// Why the label is on, or why it is not.
+    ///
+    /// # Errors
+    /// When there is no such label, with the names that there are.
+    pub fn explain(
+        &self,
+        key: &LabelKey,
+        around: Surroundings<'_>,
+    ) -> Result<Explanation, Unknown> {
+        let (watch, rule) = self.find(key)?;
+        let fresh = LabelMemory::default();
+        let memory = self.labels.get(key).unwrap_or(&fresh);
+        let look = self.looks.get(&(key.camera.clone(), key.watch.clone()));
+        Ok(Explanation {
+            key: key.clone(),
+            verdict: match rule {
+                None => Verdict::Background,
+                Some(rule) => self.verdict(key, rule, memory, look, around),
+            },
+            score: watch.score,
+            frame: look.map(|look| SeenFrame {
+                time: look.captured.time,
+                age: around.now.at.since(look.captured.at),
+                unchanged: look.unchanged,
+                probabilities: look.probabilities.clone(),
+            }),
+            standing: rule.map(|rule| memory.standing(rule, around.now)),
+            camera: around.camera.cloned(),
+            model: self.set.model.clone(),
+            now: around.now.time,
+        })
+    }
+
+    fn find(&self, key: &LabelKey) -> Result<(&Watch, Option<&LabelRule>), Unknown> {
+        let LabelKey { camera, watch: watch_id, label: label_id } = key;
+        let cameras = &self.set.cameras;
+        if !cameras.iter().any(|known| known.id == *camera) {
+            let names = listed(cameras.iter().map(|known| &known.id));
+            return Err(Unknown::Camera(camera.to_string(), names));
+        }
+        let watch = self.set.for_camera(camera).find(|watch| watch.id == *watch_id);
+        let watch = watch.ok_or_else(|| {
+            let names = listed(self.set.for_camera(camera).map(|watch| &watch.id));
+            Unknown::Watch(watch_id.to_string(), names)
+        })?;
+        let label = watch.labels.iter().find(|label| label.id == *label_id);
+        let label = label.ok_or_else(|| {
+            let names = listed(watch.labels.iter().map(|label| &label.id));
+            Unknown::Label(label_id.to_string(), names)
+        })?;
+        Ok((watch, label.rule.as_ref()))
+    }
+
+    fn verdict(
+        &self,
+        key: &LabelKey,
+        rule: &LabelRule,
+        memory: &LabelMemory,
+        look: Option<&Look>,
+        around: Surroundings<'_>,
+    ) -> Verdict {
+        let now = around.now;
+        if matches!(memory.phase, Phase::On(_)) {
+            return Verdict::On;
+        }
+        if around.camera.is_some_and(|camera| camera.state != CameraState::Running) {
+            return Verdict::CameraAway;
+        }
+        if let ModelState::Lost(reason) = around.model {
+            return Verdict::ModelAway(reason.clone());
+        }
+        let Some(look) = look else { return Verdict::NoFrame };
+        let watched = self.set.cameras.iter().find(|known| known.id == key.camera);
+        if let Some(limit) = watched.map(|watched| watched.stale_after)
+            && now.at.since(look.captured.at) > limit
+        {
+            return Verdict::Stale(limit);
+        }
+        if !rule.is_active(now.time) {
+            return Verdict::Inactive;
+        }
+        let found = look.probabilities.iter().find(|(label, _)| *label == key.label);
+        if found.is_none_or(|(_, probability)| *probability < rule.threshold) {
+            return Verdict::BelowThreshold;
+        }
+        let Phase::Rising(rise) = &memory.phase else { return Verdict::Anew };
+        if !memory.quiet.left(now.at).is_zero() {
+            Verdict::Cooling
+        } else if rise.agree() < rule.consensus.needed() {
+            Verdict::TooFewFrames
+        } else if now.at.since(rise.stay().since.at) < rule.hold {
+            Verdict::Holding
+        } else {
+            Verdict::Due
+        }
+    }
+}
+
+impl LabelMemory {
+    fn standing(&self, rule: &LabelRule, now: Captured) -> Standing {
+        let (held, agree) = match &self.phase {
+            Phase::Off => Default::default(),
+            Phase::Rising(rise) => (now.at.since(rise.stay().since.at), rise.agree()),
+            Phase::On(open) => (now.at.since(open.stay.since.at), rule.consensus.needed()),
+        };
+        let open = match &self.phase {
+            Phase::On(open) => Some(OpenStay {
+                id: open.id.clone(),
+                since: open.stay.since.time,
+                top_probability: open.stay.top,
+            }),
+            _ => None,
+        };
+        Standing {
+            threshold: rule.threshold,
+            clear: rule.clear,
+            hold: rule.hold,
+            held,
+            consensus: rule.consensus,
+            agree,
+            cooldown: rule.cooldown,
+            cooldown_left: self.quiet.left(now.at),
+            schedule: rule.active.as_ref().map(|schedule| schedule.shift(now.time)),
+            shadow: rule.shadow,
+            open,
+            highest: self.highest,
+            events: self.events,
+            suppressed: self.quiet.suppressed(),
+        }
+    }
+}
+
+fn listed(names: impl Iterator<Item = impl fmt::Display>) -> String {
+    let names: Vec<String> = names.map(|name| name.to_string()).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
