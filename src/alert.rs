@@ -15,7 +15,9 @@ use tokio::time::MissedTickBehavior;
 
 use self::rules::{Rules, Surroundings};
 use crate::clock::Clock;
-use crate::model::{CameraChange, CameraId, Event, ModelState, Moment, WatchId, WatchScore};
+use crate::model::{
+    CameraChange, CameraId, Event, EventKind, ModelState, Moment, Picture, WatchId, WatchScore,
+};
 use crate::watch::{Notice, Observation, Request, Scored, WatchSet};
 
 /// How often labels are checked for having gone stale.
@@ -53,6 +55,7 @@ pub async fn run(alerts: Alerts) {
             }
             observation = inbox.recv() => match observation {
                 Some(Observation::Scored(scored)) => observe(&mut rules, &scored, &mut teller).await,
+                Some(Observation::Asked(frame)) => teller.tell(Notice::Asked(frame)).await,
                 Some(Observation::Camera(change)) => {
                     around.cameras.insert(change.camera.clone(), change.clone());
                     // In the media's own time every frame still counts; the end comes last.
@@ -120,7 +123,7 @@ async fn observe(rules: &mut Rules, scored: &Scored, teller: &mut Teller) {
     adopt(rules, &scored.rules, teller).await;
     let events = rules.observe(scored);
     teller.probabilities(scored, &events).await;
-    teller.events(events, rules.set()).await;
+    teller.events_of(events, rules.set(), Some(&scored.picture)).await;
 }
 
 /// Sends notices, and holds back probabilities that nobody needs yet.
@@ -139,11 +142,19 @@ impl Teller {
         }
     }
 
-    /// `set` says which of them are of shadow labels.
+    /// Events that no frame caused. `set` says which of them are of shadow labels.
     async fn events(&self, events: Vec<Event>, set: &WatchSet) {
+        self.events_of(events, set, None).await;
+    }
+
+    /// `picture`: the frame that they come of.
+    async fn events_of(&self, events: Vec<Event>, set: &WatchSet, picture: Option<&Arc<Picture>>) {
         for event in events {
+            let picture = picture.filter(|_| event.kind == EventKind::Start).cloned();
             let shadow = set.is_shadow(&event.key);
-            self.tell(if shadow { Notice::Shadow(event) } else { Notice::Event(event) }).await;
+            let notice =
+                if shadow { Notice::Shadow(event) } else { Notice::Event { event, picture } };
+            self.tell(notice).await;
         }
     }
 

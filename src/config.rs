@@ -16,6 +16,7 @@ mod problem;
 mod secret;
 mod section;
 mod settings;
+mod snapshots;
 mod source;
 mod tls;
 mod value;
@@ -29,6 +30,7 @@ pub use load::{File, Loaded, load, parse};
 pub use problem::{Place, Problem, Problems};
 pub use secret::{Secret, Surroundings};
 pub use settings::{Device, ModelConfig, Precision, parse_device, parse_precision};
+pub use snapshots::SnapshotsConfig;
 pub use source::{CameraSource, Network, Transport, parse_source};
 pub use tls::{Identity, Tls};
 pub use watch::{LabelConfig, WatchConfig};
@@ -42,6 +44,7 @@ pub struct Config {
     pub model: ModelConfig,
     pub mqtt: MqttConfig,
     pub history: HistoryConfig,
+    pub snapshots: SnapshotsConfig,
     pub cameras: Vec<Camera>,
     pub watches: Vec<WatchConfig>,
 }

@@ -70,6 +70,7 @@ pub fn run(mut inference: Inference) {
             Batch::Idle => continue,
             Batch::Closed => return,
         };
+        inference.show_asked(&frames);
         let rules = inference.sets.borrow().clone();
         memory.retain(|camera| rules.cameras.iter().any(|known| known.id == *camera));
         // What nobody asks about need not be encoded.
@@ -84,7 +85,8 @@ pub fn run(mut inference: Inference) {
             let Looked { frame, unchanged, .. } = *looked;
             inference.status.counters(&frame.camera).frame_analysed();
             let (camera, captured, rules) = (frame.camera.clone(), frame.captured, rules.clone());
-            let scored = Scored { camera, captured, unchanged, scores, rules };
+            let picture = frame.picture.clone();
+            let scored = Scored { camera, captured, unchanged, scores, rules, picture };
             if inference.out.blocking_send(Observation::Scored(scored)).is_err() {
                 return;
             }
@@ -115,6 +117,17 @@ impl Inference {
     fn tell(&self, state: ModelState) {
         if self.out.blocking_send(Observation::Model(state)).is_err() {
             tracing::debug!("nobody listens to the model's state any more");
+        }
+    }
+
+    /// Hands on the frames that somebody asked to see, whether or not anything is looked for in them.
+    fn show_asked(&self, frames: &[Frame]) {
+        for frame in frames {
+            if self.status.counters(&frame.camera).take_ask()
+                && self.out.blocking_send(Observation::Asked(frame.clone())).is_err()
+            {
+                tracing::debug!("nobody listens to frames any more");
+            }
         }
     }
 

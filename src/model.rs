@@ -339,6 +339,8 @@ pub struct Event {
     pub model: Arc<str>,
     /// What the cooldown before this stay kept back.
     pub suppressed: Option<Suppressed>,
+    /// The picture of the frame that started the event: its file, where pictures are kept.
+    pub snapshot: Option<Arc<str>>,
 }
 
 /// Where a camera stands in its life. The words are those of `P/<camera>/status`.

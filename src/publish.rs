@@ -8,6 +8,7 @@
 //! | `status` | JSON, see [`payload::node_status`] | yes | 1 |
 //! | `<camera>/available` | `online` / `offline` | yes | 1 |
 //! | `<camera>/status` | JSON, see [`payload::status`] | yes | 1 |
+//! | `<camera>/snapshot` | JPEG of the frame that started the newest event | yes | 0 |
 //! | `<camera>/<watch>/probabilities` | JSON, see [`payload::probabilities`] | no | 0 |
 //! | `<camera>/<watch>/<label>/state` | `ON` / `OFF` | yes | 1 |
 //! | `<camera>/<watch>/<label>/attributes` | JSON, see [`payload::attributes`] | yes | 1 |
@@ -18,7 +19,8 @@
 //! and what Home Assistant is told of them, see [`discovery`].
 //!
 //! [`run`] owns the [`Outbox`]. An event goes to the [`history`] first, and into the outbox when it is
-//! kept there; with a history that does not answer it goes out all the same. It ends when its input
+//! kept there; with a history that does not answer it goes out all the same. What [`snapshots`] makes of
+//! the frame that started it is named in it and comes after it. It ends when its input
 //! closes: what is left is sent until the grace period is over, then everything goes `offline`, the
 //! link is closed, and the history learns what has arrived.
 
@@ -29,18 +31,21 @@ mod home_assistant;
 pub mod mqtt;
 pub mod outbox;
 pub mod payload;
+pub mod snapshots;
 pub mod topics;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel as crossbeam;
+use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use self::desk::Desk;
 use self::topics::Topics;
 use crate::clock::Clock;
-use crate::model::{Event, NodeId};
+use crate::model::{CameraId, Event, NodeId, Picture};
 use crate::status::Status;
 use crate::watch::explanation::{Explanation, Unknown};
 use crate::watch::{Notice, Request};
@@ -133,12 +138,31 @@ pub enum Reply {
     Trouble(Option<String>),
 }
 
+/// A frame that becomes a JPEG.
+#[derive(Debug, Clone)]
+pub struct Shot {
+    pub camera: CameraId,
+    pub picture: Arc<Picture>,
+    /// Where it is kept, from the pictures' folder on; `None`: it is not.
+    pub file: Option<Arc<str>>,
+}
+
+/// What the snapshots' thread says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Developed {
+    /// The newest picture of a camera.
+    Jpeg { camera: CameraId, jpeg: Vec<u8> },
+    /// Pictures are not kept, for this reason; `None`: they are again.
+    Trouble(Option<String>),
+}
+
 /// The publisher's channel ends and settings.
 pub struct Publisher {
     pub inbox: mpsc::Receiver<Notice>,
     pub events: mpsc::Receiver<LinkEvent>,
     pub replies: mpsc::Receiver<Reply>,
     pub answered: mpsc::Receiver<Explained>,
+    pub developed: mpsc::Receiver<Developed>,
     /// How long the end may take for what is left.
     pub grace: Duration,
     pub settings: Settings,
@@ -152,6 +176,7 @@ pub struct Settings {
     pub requests: mpsc::Sender<Request>,
     /// Where it answers.
     pub answers: mpsc::Sender<Explained>,
+    pub shots: Shots,
     pub status: Arc<Status>,
     pub clock: Clock,
     pub node: NodeId,
@@ -160,6 +185,16 @@ pub struct Settings {
     pub discovery: String,
     /// Most events kept while the broker cannot be reached.
     pub capacity: usize,
+}
+
+/// What becomes of the frames that start events.
+pub struct Shots {
+    /// `None`: nothing, neither of what follows.
+    pub to: Option<crossbeam::Sender<Shot>>,
+    /// They are shown on the cameras' topics.
+    pub shown: bool,
+    /// They are kept, in files that are named by these clocks.
+    pub kept: Option<TimeZone>,
 }
 
 /// Events that were not delivered when the publisher ended.
@@ -179,7 +214,15 @@ pub fn subscriptions(topics: &Topics, discovery: &str) -> Vec<String> {
 
 /// Runs until the alert stage has ended and what is left is sent or the grace is over.
 pub async fn run(publisher: Publisher) -> Undelivered {
-    let Publisher { mut inbox, mut events, mut replies, mut answered, grace, settings } = publisher;
+    let Publisher {
+        mut inbox,
+        mut events,
+        mut replies,
+        mut answered,
+        mut developed,
+        grace,
+        settings,
+    } = publisher;
     let mut desk = Desk::new(settings);
     let mut ticks = tokio::time::interval(STATUS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -197,6 +240,8 @@ pub async fn run(publisher: Publisher) -> Undelivered {
             },
             Some(reply) = replies.recv() => desk.reply(reply),
             Some(explained) = answered.recv() => desk.explained(&explained),
+            Some(developed) = developed.recv() => desk.developed(developed),
+            () = desk.next_picture() => {}
             () = desk.overdue() => desk.send_unkept(),
             () = desk.greeting() => desk.say_all(),
             _ = ticks.tick() => desk.refresh_statuses(),

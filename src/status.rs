@@ -6,7 +6,7 @@
 mod latency;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub struct CameraStatus {
     failed: AtomicU64,
     unchanged: AtomicU64,
     effort: Mutex<Effort>,
+    /// Somebody wants to see the next frame.
+    asked: AtomicBool,
 }
 
 /// How a source gets its frames, as far as that is known.
@@ -86,6 +88,12 @@ impl CameraStatus {
 
     pub fn frame_unchanged(&self) {
         self.unchanged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked to see this frame. An ask is for one frame.
+    pub fn take_ask(&self) -> bool {
+        // Reading is cheaper than swapping, and there is hardly ever an ask.
+        self.asked.load(Ordering::Relaxed) && self.asked.swap(false, Ordering::Relaxed)
     }
 
     /// Told by the capture thread about itself.
@@ -190,6 +198,14 @@ impl Status {
         cameras.get(camera).cloned().unwrap_or_default()
     }
 
+    /// Asks for the camera's next frame as a snapshot. Never waits, and asking twice before it comes is
+    /// asking once. `false` when there is no such camera.
+    pub fn ask_snapshot(&self, camera: &CameraId) -> bool {
+        let cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = cameras.get(camera);
+        found.inspect(|status| status.asked.store(true, Ordering::Relaxed)).is_some()
+    }
+
     /// Forgets a camera that was taken out of the configuration.
     pub fn remove(&self, camera: &CameraId) {
         self.cameras.lock().unwrap_or_else(PoisonError::into_inner).remove(camera);
@@ -279,7 +295,10 @@ mod tests {
         assert_eq!(status.counts()[0].1.received, 2);
         status.counters(&id).frame_received();
         assert_eq!(status.counts()[0].1.received, 3);
+        assert!(status.ask_snapshot(&id) && status.ask_snapshot(&id));
+        assert!(status.camera(&id).take_ask() && !status.camera(&id).take_ask(), "one frame");
         status.remove(&id);
+        assert!(!status.ask_snapshot(&id), "it is no camera any more");
         status.counters(&id).frame_received();
         assert!(status.counts().is_empty());
     }

@@ -16,8 +16,8 @@ use ndarray::Array2;
 use self::explanation::{Explanation, Unknown};
 use self::schedule::Schedule;
 use crate::model::{
-    CameraChange, CameraId, Captured, Event, LabelId, LabelKey, ModelState, Probability, Region,
-    WallTime, WatchId, WatchScore,
+    CameraChange, CameraId, Captured, Event, Frame, LabelId, LabelKey, ModelState, Picture,
+    Probability, Region, WallTime, WatchId, WatchScore,
 };
 
 /// When a label fires and when it ends.
@@ -196,6 +196,8 @@ impl WatchScore {
 #[derive(Debug, Clone)]
 pub enum Observation {
     Scored(Scored),
+    /// A frame that somebody asked to see, scored or not.
+    Asked(Frame),
     Camera(CameraChange),
     Model(ModelState),
 }
@@ -214,7 +216,13 @@ pub enum Notice {
         probabilities: Vec<(LabelId, Probability)>,
         model: Arc<str>,
     },
-    Event(Event),
+    Event {
+        event: Event,
+        /// The frame that started it; only with a start.
+        picture: Option<Arc<Picture>>,
+    },
+    /// A frame that somebody asked to see.
+    Asked(Frame),
     /// An event of a shadow label, which is sent to nobody.
     Shadow(Event),
 }
@@ -242,4 +250,6 @@ pub struct Scored {
     pub unchanged: bool,
     pub scores: Vec<WatchScore>,
     pub rules: Arc<WatchSet>,
+    /// What was looked at, masks applied; shared, for pixels are many.
+    pub picture: Arc<Picture>,
 }

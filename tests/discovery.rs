@@ -90,6 +90,7 @@ fn messages(set: &WatchSet) -> Messages {
         topics: &topics,
         node: &node,
         version: "1.2.3",
+        pictures: true,
         commands: true,
     }
     .messages(set)
@@ -136,6 +137,7 @@ fn node_status() -> Vec<u8> {
         fps: 8.0,
         outbox: 0,
         history: None,
+        snapshots: None,
     })
 }
 
@@ -166,6 +168,7 @@ fn event(key: &LabelKey) -> Vec<u8> {
         tile: None,
         model: "mini".into(),
         suppressed: None,
+        snapshot: None,
     };
     payload::event(&event, NodeId::try_new("gate").ok().as_ref(), false)
 }
@@ -354,6 +357,7 @@ fn a_node_knows_its_own_messages() {
             topics: &topics,
             node: &node,
             version: "",
+            pictures: true,
             commands: true,
         };
         assert_eq!(discovery::filter("homeassistant"), "homeassistant/device/+/config");
@@ -366,24 +370,31 @@ fn a_node_knows_its_own_messages() {
     assert!(!is_own("gate", b"no JSON") && !is_own("gate", b"{}"));
     let node = NodeId::try_new("gate").unwrap();
     let topics = Topics::new("seewhen", &node);
-    let off = Discovery { prefix: "", topics: &topics, node: &node, version: "", commands: true };
+    let (prefix, version) = ("", "");
+    let (pictures, commands) = (true, true);
+    let off = Discovery { prefix, topics: &topics, node: &node, version, pictures, commands };
     assert!(off.messages(&rich()).is_empty(), "turned off");
 }
 
 /// Nothing is promised that nobody serves.
 #[test]
-fn without_commands_there_is_nothing_to_command() {
+fn without_commands_and_pictures_there_is_nothing_of_them() {
     let node = NodeId::try_new("gate").unwrap();
     let topics = Topics::new("seewhen", &node);
-    let prefix = "homeassistant";
-    let all = Discovery { prefix, topics: &topics, node: &node, version: "", commands: true };
-    let text = |discovery: Discovery<'_>| {
+    let text = |pictures, commands| {
+        let (prefix, version) = ("homeassistant", "");
+        let discovery =
+            Discovery { prefix, topics: &topics, node: &node, version, pictures, commands };
         let messages = discovery.messages(&rich()).into_values();
         messages.map(|message| String::from_utf8(message).unwrap()).collect::<String>()
     };
-    for part in ["/set\"", "/snapshot\"", "\"number\"", "\"switch\"", "\"image\""] {
-        assert!(text(all).contains(part), "{part}");
-        assert!(!text(Discovery { commands: false, ..all }).contains(part), "{part}");
+    for part in ["/set\"", "\"number\"", "\"switch\""] {
+        assert!(text(false, true).contains(part), "{part}");
+        assert!(!text(true, false).contains(part), "{part}");
     }
-    assert!(text(Discovery { commands: false, ..all }).contains("\"event\""));
+    for part in ["/snapshot\"", "\"image\""] {
+        assert!(text(true, false).contains(part), "{part}");
+        assert!(!text(false, true).contains(part), "{part}");
+    }
+    assert!(text(false, false).contains("\"event\""));
 }

@@ -213,8 +213,15 @@ async fn nothing_stays_on_while_the_device_is_gone() {
     let watch = WatchId::try_new("w").unwrap();
     let scores = vec![seewhen::model::WatchScore { watch, probabilities, tiles: Vec::new() }];
     let captured = clock.captured();
-    let scored =
-        seewhen::watch::Scored { camera: camera(), captured, unchanged: false, scores, rules };
+    let picture = Arc::new(Picture { width: 0, height: 0, rgb: Vec::new() });
+    let scored = seewhen::watch::Scored {
+        camera: camera(),
+        captured,
+        unchanged: false,
+        scores,
+        rules,
+        picture,
+    };
     observe.send(Observation::Scored(scored)).await.unwrap();
     payloads(&mut messages, &events, &[(event, "start")]).await;
     let lost = ModelState::Lost("gone".into());

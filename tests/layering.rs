@@ -41,6 +41,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("clip::pull", 4),
     ("publish::mqtt", ADAPTER),
     ("publish::history", ADAPTER),
+    ("publish::snapshots", ADAPTER),
     ("logging", ADAPTER),
     // 4 composition
     ("daemon", 4),

@@ -9,8 +9,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -193,30 +192,10 @@ fn finish_and_copy(seewhen: Seewhen, state: &Path, copy: &Path) {
     history.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
 }
 
-/// A small file system of its own; `None` where nobody may make one.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn new(folder: &Path) -> Option<Self> {
-        let place = folder.join("disk");
-        std::fs::create_dir(&place).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&place);
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        mounted.then_some(Self(place))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _gone = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_stops_no_event() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Disk::new(folder.path()) else {
+    let Some(disk) = support::disk::Disk::new(folder.path()) else {
         println!("skipped: a file system can be made by root only");
         return;
     };

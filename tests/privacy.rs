@@ -5,6 +5,7 @@
 
 #[path = "support/clip.rs"]
 mod clip;
+mod support;
 
 use std::sync::{Arc, Mutex};
 use std::thread::Builder;
@@ -162,7 +163,7 @@ fn run_on(
     while scored.len() < frames {
         match observed.blocking_recv().unwrap() {
             Observation::Scored(frame) => scored.push(frame),
-            Observation::Camera(_) | Observation::Model(_) => {}
+            Observation::Asked(_) | Observation::Camera(_) | Observation::Model(_) => {}
         }
     }
     drop((handle, observed));
@@ -186,6 +187,11 @@ fn mask() -> [Polygon; 2] {
 
 /// Black under the mask, and most of the rest as it was: what the share of white says.
 fn assert_masked(picture: &Picture, what: &str) {
+    assert_black(picture, 0, what);
+}
+
+/// The same where black may be up to `level`.
+fn assert_black(picture: &Picture, level: u8, what: &str) {
     let (width, height) = (f64::from(picture.width), f64::from(picture.height));
     let (mut covered, mut white) = (0, 0);
     for (index, pixel) in picture.rgb.chunks_exact(3).enumerate() {
@@ -193,7 +199,7 @@ fn assert_masked(picture: &Picture, what: &str) {
         let (x, y) = ((f64::from(x) + 0.5) / width, (f64::from(y) + 0.5) / height);
         if x < 0.33 || x + y > 1.5 {
             covered += 1;
-            assert_eq!(pixel, [0, 0, 0], "{what}, at {x:.3}, {y:.3}");
+            assert!(pixel.iter().all(|l| *l <= level), "{what}, at {x:.3}, {y:.3}: {pixel:?}");
         }
         white += u32::from(pixel.iter().all(|level| *level > 250));
     }
@@ -253,6 +259,35 @@ fn nor_when_it_was_decoded_and_halved_and_turned_and_widened() {
             assert_eq!((picture.width, picture.height), size, "{name}");
             assert_masked(picture, name);
         }
+    }
+}
+
+/// The whole way: what the broker keeps, and what is on the disk. Its pixels are those of the frame
+/// but for what JPEG does to edges.
+#[test]
+fn nor_what_is_kept_as_a_snapshot() {
+    let broker = support::Broker::start();
+    let mask = mask().map(|area| {
+        let corners: Vec<String> = area.iter().map(|p| format!("[{}, {}]", p.x, p.y)).collect();
+        format!("[{}]", corners.join(", "))
+    });
+    let config = support::picture(broker.port)
+        .replace("\"test:\"", &format!("\"test:white\"\nmask = [{}]", mask.join(", ")));
+    let label = "[[watch]]\nid = \"w\"\n[[watch.label]]\nid = \"it\"\nprompts = [\"a picture\"]\nthreshold = \
+                 0.0001\n[[watch.label]]\nid = \"rest\"\nprompts = [\"a cat\"]\n";
+    let seewhen = support::Seewhen::start(&(config + label));
+    let jpeg = broker.retained("test/picture/snapshot", Duration::from_secs(30)).unwrap();
+    let folder = seewhen.folder.path().join("snapshots/test/picture");
+    let day = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let file = support::wait_for("a file", Duration::from_secs(5), || {
+        let mut files = std::fs::read_dir(&day).unwrap().map(|entry| entry.unwrap().path());
+        files.find(|path| path.extension().is_some_and(|end| end == "jpg"))
+    });
+    for (what, bytes) in [("topic", jpeg), ("file", std::fs::read(file).unwrap())] {
+        let image = image::load_from_memory(&bytes).unwrap().to_rgb8();
+        let (width, height) = image.dimensions();
+        let picture = Picture { width, height, rgb: image.into_raw() };
+        assert_black(&picture, 12, what);
     }
 }
 

@@ -49,6 +49,7 @@ fn event(kind: EventKind) -> Event {
         tile: Some(Region { x: 0.0, y: 0.0, width: 0.5, height: 1.0 }),
         model: "mini".into(),
         suppressed: Some(SUPPRESSED),
+        snapshot: Some("gate/porch/1970-01-01/00-00-01.000-w-parcel.jpg".into()),
     }
 }
 
@@ -82,6 +83,7 @@ fn node_status() -> Vec<u8> {
         fps: 8.0,
         outbox: 0,
         history: Some("the disk is full"),
+        snapshots: None,
     })
 }
 

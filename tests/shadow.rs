@@ -16,8 +16,8 @@ use ndarray::Array2;
 use seewhen::alert::{self, Alerts};
 use seewhen::clock::Clock;
 use seewhen::model::{
-    CameraChange, CameraId, CameraState, Captured, EventKind, LabelId, Probability, WallTime,
-    WatchId, WatchScore,
+    CameraChange, CameraId, CameraState, Captured, EventKind, LabelId, Picture, Probability,
+    WallTime, WatchId, WatchScore,
 };
 use seewhen::publish::{LinkEvent, Message};
 use seewhen::watch::schedule::{Range, Schedule};
@@ -71,23 +71,25 @@ fn scored(rules: &Arc<WatchSet>, captured: Captured, probabilities: [Probability
         probabilities: labels.zip(probabilities).collect(),
         tiles: Vec::new(),
     };
+    let picture = Arc::new(Picture { width: 0, height: 0, rgb: Vec::new() });
     Scored {
         camera: camera(),
         captured,
         unchanged: false,
         scores: vec![score],
         rules: rules.clone(),
+        picture,
     }
 }
 
 /// What a notice is, in a word or two.
 fn word(notice: &Notice) -> String {
     match notice {
-        Notice::Event(event) => format!("{} {:?}", event.key.label, event.kind),
+        Notice::Event { event, .. } => format!("{} {:?}", event.key.label, event.kind),
         Notice::Shadow(event) => format!("shadow {} {:?}", event.key.label, event.kind),
         Notice::Probabilities { .. } => "probabilities".to_owned(),
         Notice::Watching(set) => format!("watching {}", set.revision),
-        Notice::Camera(_) | Notice::Model(_) => "other".to_owned(),
+        Notice::Asked(_) | Notice::Camera(_) | Notice::Model(_) => "other".to_owned(),
     }
 }
 
@@ -166,7 +168,7 @@ async fn an_open_event_ends_when_the_clock_leaves_the_schedule() {
     let mut found = Vec::new();
     while found.last().is_none_or(|last| last != "shadow trial End") {
         let notice = tokio::time::timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
-        if let Notice::Event(event) = &notice {
+        if let Notice::Event { event, .. } = &notice {
             assert_eq!(event.end_time.is_some(), event.kind == EventKind::End);
         }
         found.push(word(&notice));
@@ -290,7 +292,7 @@ async fn a_cooldown_counts_from_the_word_of_the_broker() {
     let (request, requests) = mpsc::channel(8);
     tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: Some(clock) }));
     let (mut messages, events) =
-        publishing::start_with(notices, clock, Duration::from_secs(10), request).await;
+        publishing::start_asked(notices, clock, Duration::from_secs(10), request).await;
     let see = |p| {
         let frame = scored(&rules, clock.captured(), [p, 0.1]);
         observe.send(Observation::Scored(frame))

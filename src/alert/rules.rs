@@ -338,6 +338,7 @@ impl OpenEvent {
             tile: self.tile,
             model: model.clone(),
             suppressed: self.suppressed,
+            snapshot: None,
         }
     }
 

@@ -234,7 +234,7 @@ impl Printer {
         let mut out = std::io::stdout().lock();
         match notice {
             // Shadow labels are of configuration files, and there is none here.
-            Notice::Watching(_) | Notice::Model(_) | Notice::Shadow(_) => {}
+            Notice::Watching(_) | Notice::Model(_) | Notice::Shadow(_) | Notice::Asked(_) => {}
             Notice::Camera(change) => {
                 if matches!(change.state, CameraState::Stalled | CameraState::Retrying) {
                     writeln!(std::io::stderr(), "{}: {}", change.state.word(), change.reason)?;
@@ -244,7 +244,7 @@ impl Printer {
                 out.write_all(&payload::probabilities(*time, probabilities, None))?;
                 writeln!(out)?;
             }
-            Notice::Event(event) if self.json => {
+            Notice::Event { event, .. } if self.json => {
                 out.write_all(&payload::event(event, None, false))?;
                 writeln!(out)?;
             }
@@ -256,7 +256,7 @@ impl Printer {
                     writeln!(out, "{line}")?;
                 }
             }
-            Notice::Event(event) => {
+            Notice::Event { event, .. } => {
                 let clear = if self.in_place { "\r\x1b[2K" } else { "" };
                 writeln!(out, "{clear}{}", self.event_line(event))?;
             }

@@ -2,7 +2,7 @@
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{Broker, Config, ModelConfig, MqttConfig, Tls};
+use super::{Broker, Config, HistoryConfig, ModelConfig, MqttConfig, SnapshotsConfig, Tls};
 use crate::model::{CameraId, WatchId};
 
 /// What a reload has to do.
@@ -71,7 +71,7 @@ impl Config {
             max_wait,
         } = &self.model;
         let MqttConfig { broker, prefix, discovery, outbox } = &self.mqtt;
-        let super::HistoryConfig { dir: history_dir, keep, max_size } = &self.history;
+        let HistoryConfig { dir: history_dir, keep, max_size } = &self.history;
         let Broker { host, port, version, tls, user, password } = broker;
         let (model, mqtt) = (&new.model, &new.mqtt);
         let address = (host, port, tls.is_some());
@@ -103,7 +103,23 @@ impl Config {
             ("history.keep", *keep == new.history.keep),
             ("history.max_size", *max_size == new.history.max_size),
         ];
-        keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+        let keys = keys.into_iter().chain(self.snapshots.restart(&new.snapshots));
+        keys.filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    }
+}
+
+impl SnapshotsConfig {
+    /// The keys that are read at start only, and whether `new` has the same.
+    fn restart(&self, new: &Self) -> [(&'static str, bool); 5] {
+        // A new time zone is no reason to: the files' names go by it from the next start on.
+        let Self { topic, dir, keep, max_size, quality, zone: _ } = self;
+        [
+            ("snapshots.topic", *topic == new.topic),
+            ("snapshots.dir", *dir == new.dir),
+            ("snapshots.keep", *keep == new.keep),
+            ("snapshots.max_size", *max_size == new.max_size),
+            ("snapshots.quality", *quality == new.quality),
+        ]
     }
 }
 

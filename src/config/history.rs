@@ -33,7 +33,7 @@ pub(super) fn read(root: &Section<'_>, surroundings: &Surroundings) -> Option<Hi
 }
 
 /// systemd's folder for the service's state, else the user's own.
-fn default_dir(surroundings: &Surroundings) -> Option<PathBuf> {
+pub(super) fn default_dir(surroundings: &Surroundings) -> Option<PathBuf> {
     let variable = |name| {
         let value = surroundings.variables.get(name)?;
         // systemd gives several with colons between them.

@@ -15,7 +15,7 @@ use super::layer::Layer;
 use super::problem::{Place, Problem, Problems, Report};
 use super::secret::Surroundings;
 use super::section::{self, Section};
-use super::{Config, WatchConfig, broker, camera, history, settings, watch};
+use super::{Config, WatchConfig, broker, camera, history, settings, snapshots, watch};
 
 /// A configuration that can be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,11 @@ const DEFAULTS: File<'_> = File {
         [history]
         keep = "30d"
         max_size = 256
+        [snapshots]
+        topic = true
+        keep = "10d"
+        max_size = 1024
+        quality = 85
     "#,
 };
 
@@ -141,6 +146,9 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
     let model = settings::model(root, surroundings);
     let mqtt = broker::read(root, surroundings);
     let history = history::read(root, surroundings);
+    // With a wrong zone what goes by it can still be checked.
+    let clock = zone.clone().unwrap_or(TimeZone::UTC);
+    let snapshots = snapshots::read(root, surroundings, &clock);
     let none = "no camera; add [[camera]] with id and source";
     let cameras = root.entries("camera", keys::CAMERA, Some(none));
     let known: Vec<String> =
@@ -150,8 +158,6 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
         root.warning("watch", "no watch, so nothing is looked for; add [[watch]]");
     }
     let read_cameras: Vec<_> = cameras.iter().map(|one| camera::read(one, surroundings)).collect();
-    // With a wrong zone what the schedules say can still be checked.
-    let clock = zone.clone().unwrap_or(TimeZone::UTC);
     let read_watches: Vec<_> = watches.iter().map(|one| watch::read(one, &known, &clock)).collect();
     let zone = zone?;
     let config = Config {
@@ -159,6 +165,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
         model: model?,
         mqtt: mqtt?,
         history: history?,
+        snapshots: snapshots?,
         cameras: read_cameras.into_iter().collect::<Option<_>>()?,
         watches: read_watches.into_iter().collect::<Option<_>>()?,
     };
@@ -213,6 +220,7 @@ mod tests {
             keys::MODEL,
             keys::MQTT,
             keys::HISTORY,
+            keys::SNAPSHOTS,
             keys::CAMERA,
             keys::REGION,
             keys::WATCH,

@@ -7,6 +7,8 @@
 //! | alert → publish | 256 | wait: the publisher always takes in |
 //! | publish → history | 1024 | events go out before they are kept |
 //! | history → publish | 1024 | wait |
+//! | publish → snapshots | 32 | the event goes without a picture, counted and logged |
+//! | snapshots → publish | 4 | wait: the publisher always takes in |
 //! | publish → link | 32 | probabilities dropped; places are kept for what must arrive |
 //! | link → publish | 32 | wait |
 //! | publish → alert | 64 | a cooldown counts from its event's end; who asks is told to ask again |
@@ -34,8 +36,9 @@ use crate::infer::{self, Inference};
 use crate::mailbox::{Receiver, WhenFull, mailbox};
 use crate::publish::history::{self, History, Limits};
 use crate::publish::mqtt::{self, Link};
+use crate::publish::snapshots::{self, Snapshots};
 use crate::publish::topics::Topics;
-use crate::publish::{self, Ask, Publisher, Reply, Undelivered};
+use crate::publish::{self, Ask, Developed, Publisher, Reply, Shots, Undelivered};
 use crate::status::Status;
 use crate::watch::{Notice, Observation, Request, WatchSet};
 
@@ -122,6 +125,8 @@ pub(super) struct Flow {
     pub(super) stages: Stages,
     publisher: JoinHandle<Undelivered>,
     history: Worker,
+    /// `None` when no pictures are made.
+    snapshots: Option<Worker>,
     link: JoinHandle<()>,
 }
 
@@ -150,17 +155,21 @@ impl Flow {
         };
         let clock = Clock::start();
         let history = start_history(config, asked, kept, clock)?;
+        let (developing, developed) = mpsc::channel(4);
+        let (shots, snapshots) = start_snapshots(config, developing)?;
         let publisher = Publisher {
             inbox,
             events,
             replies,
             answered,
+            developed,
             grace: GRACE,
             settings: publish::Settings {
                 link: to_link,
                 history: asks,
                 requests,
                 answers,
+                shots,
                 status,
                 clock,
                 node: config.node.clone(),
@@ -176,6 +185,7 @@ impl Flow {
             stages,
             publisher: tokio::spawn(publish::run(publisher)),
             history,
+            snapshots,
             link: tokio::spawn(mqtt::run(link)),
         })
     }
@@ -183,7 +193,7 @@ impl Flow {
     /// Stops the cameras and waits for every later stage to end because its input closed.
     /// Returns the names of what was not done by the deadline.
     pub(super) async fn stop(self, deadline: Instant) -> Vec<String> {
-        let Self { stages, publisher, mut history, link } = self;
+        let Self { stages, publisher, history, snapshots, link } = self;
         let Stages { cameras, mut infer, alert, sets } = stages;
         let mut stragglers = cameras.stop_all(deadline).await;
         drop(sets);
@@ -204,8 +214,10 @@ impl Flow {
             }
             Ok(Err(_)) | Err(_) => stragglers.push("publish".to_owned()),
         }
-        if tokio::time::timeout_at(deadline, history.ended()).await.is_err() {
-            stragglers.push(history.name().to_owned());
+        for mut worker in [Some(history), snapshots].into_iter().flatten() {
+            if tokio::time::timeout_at(deadline, worker.ended()).await.is_err() {
+                stragglers.push(worker.name().to_owned());
+            }
         }
         if tokio::time::timeout_at(deadline, link).await.is_err() {
             stragglers.push("mqtt".to_owned());
@@ -238,4 +250,30 @@ fn start_history(
 fn history_file(config: &Config) -> Option<PathBuf> {
     let folder = config.history.dir.as_ref()?;
     Some(folder.join(format!("history-{}.sqlite", config.node)))
+}
+
+/// What the publisher needs for pictures, and the thread that makes them where there are to be any.
+fn start_snapshots(
+    config: &Config,
+    out: mpsc::Sender<Developed>,
+) -> anyhow::Result<(Shots, Option<Worker>)> {
+    let wanted = &config.snapshots;
+    let kept = wanted.dir.is_some().then(|| wanted.zone.clone());
+    if !wanted.topic && kept.is_none() {
+        return Ok((Shots { to: None, shown: false, kept }, None));
+    }
+    // Frames are large: this is about 50 MB of 1080p cameras.
+    let (to, inbox) = crossbeam_channel::bounded(32);
+    let snapshots = Snapshots {
+        inbox,
+        out,
+        shown: wanted.topic,
+        folder: wanted.dir.clone(),
+        node: config.node.clone(),
+        limits: snapshots::Limits { keep: wanted.keep, size: wanted.max_size as u64 * 1024 * 1024 },
+        // 1 to 100, as the configuration has checked.
+        quality: u8::try_from(wanted.quality).unwrap_or(100),
+    };
+    let worker = Worker::start("snapshots".to_owned(), move || snapshots::run(snapshots))?;
+    Ok((Shots { to: Some(to), shown: wanted.topic, kept }, Some(worker)))
 }

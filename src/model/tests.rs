@@ -1,4 +1,4 @@
-//! What ids take, and that time goes one way.
+//! What the vocabulary takes and what it does not.
 
 use super::*;
 

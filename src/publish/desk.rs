@@ -4,6 +4,7 @@
 mod explain;
 mod keeping;
 mod labels;
+mod pictures;
 mod statuses;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use self::keeping::Asked;
 use self::labels::Attributes;
+use self::pictures::Darkroom;
 use self::statuses::CameraDesk;
 use super::discovery::Messages;
 use super::home_assistant::HomeAssistant;
@@ -49,13 +51,14 @@ pub(super) struct Desk {
     analysed: (u64, Instant),
     /// Why events are not kept.
     trouble: Option<String>,
+    darkroom: Darkroom,
 }
 
 impl Desk {
     pub(super) fn new(settings: Settings) -> Self {
         let mut desk = Self {
             outbox: Outbox::new(settings.capacity),
-            home_assistant: HomeAssistant::new(settings.discovery.clone()),
+            home_assistant: HomeAssistant::new(settings.discovery.clone(), settings.shots.shown),
             settings,
             connection: 0,
             known: BTreeSet::new(),
@@ -68,6 +71,7 @@ impl Desk {
             model: "".into(),
             analysed: (0, Instant::now()),
             trouble: None,
+            darkroom: Darkroom::default(),
         };
         desk.retain(desk.settings.topics.available(), payload::ONLINE);
         desk
@@ -85,7 +89,11 @@ impl Desk {
                 let payload = payload::probabilities(time, &probabilities, Some(&model));
                 self.send_now(self.settings.topics.probabilities(&camera, &watch), payload);
             }
-            Notice::Event(event) => self.event(event),
+            Notice::Event { mut event, picture } => {
+                self.depict(&mut event, picture);
+                self.event(event);
+            }
+            Notice::Asked(frame) => self.asked_to_see(frame),
             Notice::Shadow(event) => self.shadow_event(&event),
         }
     }
@@ -115,12 +123,19 @@ impl Desk {
             if !self.cameras.contains_key(camera) {
                 self.retain(topic, payload::OFFLINE);
             }
+            if !self.settings.shots.shown {
+                // An earlier life may have shown one, killed before the history knew.
+                self.outbox.hide(self.settings.topics.snapshot(camera));
+            }
         }
         for camera in self.known.difference(&known) {
             self.cameras.remove(camera);
             self.settings.status.remove(camera);
             self.outbox.retain(self.settings.topics.camera_available(camera), "");
             self.outbox.retain(self.settings.topics.camera_status(camera), "");
+            if self.settings.shots.shown {
+                self.outbox.hide(self.settings.topics.snapshot(camera));
+            }
         }
         self.known = known;
         self.model = set.model.clone();
@@ -142,8 +157,12 @@ impl Desk {
         if self.known.is_empty() {
             return;
         }
+        let Settings { topics, shots, .. } = &self.settings;
+        let statuses = self.known.iter().map(|camera| topics.camera_status(camera));
+        // The newest event's picture stays the newest, whoever sent it.
+        let pictures = self.known.iter().filter(|_| shots.shown);
         let spoken_of: BTreeSet<String> =
-            self.known.iter().map(|camera| self.settings.topics.camera_status(camera)).collect();
+            statuses.chain(pictures.map(|camera| topics.snapshot(camera))).collect();
         for topic in self.earlier.take().into_iter().flatten() {
             if !self.outbox.retains(&topic) && !spoken_of.contains(&topic) {
                 self.outbox.retain(topic, "");
@@ -155,7 +174,14 @@ impl Desk {
         match event {
             LinkEvent::Connected { connection } => {
                 self.connection = *connection;
-                self.outbox.connected();
+                for (topic, bytes) in self.outbox.connected() {
+                    tracing::warn!(
+                        topic,
+                        bytes,
+                        "a picture is left out: connections ended with it; does the broker take no \
+                         messages of that size? snapshots.topic = false sends none"
+                    );
+                }
             }
             LinkEvent::Disconnected => self.outbox.disconnected(),
             LinkEvent::Received { topic, payload, retained }
@@ -224,6 +250,7 @@ impl Desk {
                 self.outbox.disconnected();
             }
         }
+        self.send_picture();
     }
 
     /// Sends what is worth something only now, or not at all: QoS 0, dropped when nobody is

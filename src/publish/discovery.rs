@@ -32,8 +32,9 @@ pub struct Discovery<'a> {
     pub node: &'a NodeId,
     /// Of seewhen.
     pub version: &'a str,
-    /// Whether there are pictures of events, and somebody listens on the topics of commands: without, no
-    /// entity is made for them.
+    /// Whether there are pictures of events: without, no entity is made for them.
+    pub pictures: bool,
+    /// Whether somebody listens on the topics of commands: without, no entity is made for them.
     pub commands: bool,
 }
 
@@ -107,9 +108,10 @@ impl Discovery<'_> {
             let name = names::label(key, keys.iter().map(|(key, _)| key));
             components.extend(entities::of_label(self.topics, unique, key, &name, *score));
         }
-        let served = |entity: &Value| {
-            self.commands
-                || !matches!(entity["platform"].as_str(), Some("image" | "number" | "switch"))
+        let served = |entity: &Value| match entity["platform"].as_str() {
+            Some("image") => self.pictures,
+            Some("number" | "switch") => self.commands,
+            _ => true,
         };
         components.retain(|_, entity| served(entity));
         let topics = [self.topics.available(), self.topics.camera_available(camera)];

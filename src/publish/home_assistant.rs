@@ -30,19 +30,27 @@ fn birth(prefix: &str) -> String {
 pub(super) struct HomeAssistant {
     /// Empty: it is not told anything.
     prefix: String,
+    /// Pictures are shown.
+    pictures: bool,
     /// What it is to know; `None` before the first watches.
     messages: Option<Messages>,
     greeting: Option<Instant>,
 }
 
 impl HomeAssistant {
-    pub(super) fn new(prefix: String) -> Self {
-        Self { prefix, messages: None, greeting: None }
+    pub(super) fn new(prefix: String, pictures: bool) -> Self {
+        Self { prefix, pictures, messages: None, greeting: None }
     }
 
     fn discovery<'a>(&'a self, topics: &'a Topics, node: &'a NodeId) -> Discovery<'a> {
-        let version = env!("CARGO_PKG_VERSION");
-        Discovery { prefix: &self.prefix, topics, node, version, commands: false }
+        Discovery {
+            prefix: &self.prefix,
+            topics,
+            node,
+            version: env!("CARGO_PKG_VERSION"),
+            pictures: self.pictures,
+            commands: false,
+        }
     }
 
     /// What has to be retained for the watches in force.
@@ -127,7 +135,7 @@ mod tests {
     #[test]
     fn what_an_earlier_life_told_is_taken_back() {
         let (topics, node) = own();
-        let mut home = HomeAssistant::new("homeassistant".to_owned());
+        let mut home = HomeAssistant::new("homeassistant".to_owned(), true);
         let before = home.watching(&set(&["porch"]), &topics, &node);
         assert_eq!(before.keys().collect::<Vec<_>>(), [NODE, PORCH]);
         let mut old: serde_json::Value = serde_json::from_slice(&before[PORCH]).unwrap();
@@ -142,7 +150,7 @@ mod tests {
         assert!(home.heard(PORCH, &old, false, own).is_empty(), "that was said just now");
         assert!(home.heard(PORCH, &before[PORCH], true, own).is_empty(), "the same is no news");
         // The camera goes while seewhen is stopped.
-        let mut home = HomeAssistant::new("homeassistant".to_owned());
+        let mut home = HomeAssistant::new("homeassistant".to_owned(), true);
         home.watching(&set(&[]), &topics, &node);
         let cleared = Messages::from([(PORCH.to_owned(), Vec::new())]);
         assert_eq!(home.heard(PORCH, &old, true, own), cleared);
@@ -153,7 +161,7 @@ mod tests {
     #[test]
     fn a_start_is_answered_a_little_later() {
         let (topics, node) = own();
-        let mut home = HomeAssistant::new("homeassistant".to_owned());
+        let mut home = HomeAssistant::new("homeassistant".to_owned(), true);
         let mut hear = |topic, payload: &[u8], retained| {
             home.greeting = None;
             assert!(home.heard(topic, payload, retained, (&topics, &node)).is_empty());
@@ -168,7 +176,7 @@ mod tests {
     #[test]
     fn turned_off_it_says_and_hears_nothing() {
         let (topics, node) = own();
-        let mut home = HomeAssistant::new(String::new());
+        let mut home = HomeAssistant::new(String::new(), true);
         assert!(home.watching(&set(&["porch"]), &topics, &node).is_empty());
         assert!(home.heard(PORCH, b"{}", true, (&topics, &node)).is_empty());
         assert!(subscriptions("").is_empty());

@@ -7,10 +7,13 @@
 //! change with it: a broker that collects small packets answers the first of them at once, and the
 //! others when that answer is confirmed. After a reconnect every retained topic is sent afresh (a broker
 //! may have lost them), then the events that were not acknowledged, in order. A full outbox drops its
-//! oldest event and counts it.
+//! oldest event and counts it. Pictures ([`pictures`]) go when nothing else has to.
+
+mod pictures;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use self::pictures::Pictures;
 use crate::model::{CameraId, Event};
 
 /// Most messages in flight. The link's queue has room for them, and for what is not confirmed.
@@ -69,6 +72,7 @@ pub enum Arrived {
 #[derive(Debug)]
 pub struct Outbox {
     retained: BTreeMap<String, Retained>,
+    pictures: Pictures,
     queues: BTreeMap<CameraId, Queue>,
     in_flight: BTreeMap<u64, InFlight>,
     capacity: usize,
@@ -84,6 +88,7 @@ impl Outbox {
     pub fn new(capacity: usize) -> Self {
         Self {
             retained: BTreeMap::new(),
+            pictures: Pictures::default(),
             queues: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             capacity: capacity.max(1),
@@ -106,6 +111,42 @@ impl Outbox {
                 self.retained.insert(topic, value);
             }
         }
+    }
+
+    /// Sets the picture of a retained topic. One that had to be cleared does not any more.
+    pub fn show(&mut self, topic: String, jpeg: Vec<u8>) {
+        if let Some(clear) = self.retained.get_mut(&topic) {
+            clear.dirty = false;
+            if !clear.in_flight {
+                self.retained.remove(&topic);
+            }
+        }
+        self.pictures.show(topic, jpeg);
+    }
+
+    /// Clears the topic of a picture.
+    pub fn hide(&mut self, topic: String) {
+        self.pictures.remove(&topic);
+        self.retain(topic, "");
+    }
+
+    /// Whether a picture of `topic` has been set.
+    pub fn shows(&self, topic: &str) -> bool {
+        self.pictures.has(topic)
+    }
+
+    /// The topic and the JPEG of a picture to send now: when no event and no other topic waits.
+    pub fn next_picture(&mut self) -> Option<(&str, &[u8])> {
+        if self.picture_waits() { self.pictures.next(self.tokens) } else { None }
+    }
+
+    /// Whether there is a picture to send.
+    pub fn picture_waits(&self) -> bool {
+        let sent = |queue: &Queue| queue.in_flight && queue.events.len() == 1;
+        self.connected
+            && self.pictures.wait()
+            && self.queues.values().all(sent)
+            && self.retained.values().all(|value| !value.dirty)
     }
 
     /// Whether `topic` has been set, be it to nothing.
@@ -200,7 +241,9 @@ impl Outbox {
 
     /// The message with `token` has arrived; one of an earlier connection is passed over.
     pub fn acked(&mut self, token: u64) -> Option<Arrived> {
-        match self.in_flight.remove(&token)? {
+        let arrived = self.in_flight.remove(&token)?;
+        self.pictures.confirmed(token);
+        match arrived {
             InFlight::EventOf(camera) => {
                 let queue = self.queues.get_mut(&camera)?;
                 queue.in_flight = false;
@@ -214,22 +257,25 @@ impl Outbox {
             InFlight::Retained(topic) => {
                 let value = self.retained.get_mut(&topic)?;
                 value.in_flight = false;
-                let cleared = !value.dirty && value.payload.is_empty();
-                cleared.then(|| {
-                    self.retained.remove(&topic);
-                    Arrived::Cleared(topic)
-                })
+                if value.dirty || !value.payload.is_empty() {
+                    return None;
+                }
+                self.retained.remove(&topic);
+                (!self.shows(&topic)).then_some(Arrived::Cleared(topic))
             }
         }
     }
 
-    pub fn connected(&mut self) {
+    /// Gives the topics of pictures that are not sent any more, because connections ended with them, and
+    /// the pictures' sizes in bytes.
+    pub fn connected(&mut self) -> Vec<(String, usize)> {
         self.forget_flight();
         self.connected = true;
         self.say_all();
+        self.pictures.say_all()
     }
 
-    /// Every retained topic is sent once more.
+    /// Every retained topic is sent once more, but for pictures.
     pub fn say_all(&mut self) {
         self.retained.values_mut().for_each(|value| value.dirty = true);
     }

@@ -43,7 +43,6 @@ struct EventPayload<'a> {
     model: &'a str,
     queued: bool,
     suppressed: Option<SuppressedPayload>,
-    /// No pictures are kept yet.
     snapshot: Option<&'a str>,
 }
 
@@ -68,7 +67,7 @@ pub fn event(event: &Event, node: Option<&NodeId>, queued: bool) -> Vec<u8> {
         model: &event.model,
         queued,
         suppressed: event.suppressed.map(SuppressedPayload::of),
-        snapshot: None,
+        snapshot: event.snapshot.as_deref(),
     })
 }
 
@@ -186,6 +185,7 @@ struct NodeStatusPayload<'a> {
     fps: f64,
     outbox: usize,
     history: Option<&'a str>,
+    snapshots: Option<&'a str>,
 }
 
 /// What a node says of itself.
@@ -204,6 +204,8 @@ pub struct NodeStatus<'a> {
     pub outbox: usize,
     /// Why events are not kept; `None` while they are.
     pub history: Option<&'a str>,
+    /// Why pictures are not kept; `None` while they are, or are not to be.
+    pub snapshots: Option<&'a str>,
 }
 
 /// A node's state as JSON.
@@ -216,6 +218,7 @@ pub fn node_status(status: &NodeStatus<'_>) -> Vec<u8> {
         fps: (status.fps * 100.0).round() / 100.0,
         outbox: status.outbox,
         history: status.history,
+        snapshots: status.snapshots,
     })
 }
 
@@ -299,11 +302,12 @@ mod tests {
             tile: Some(Region { x: 0.437_5, y: 0.0, width: 0.562_5, height: 1.0 }),
             model: "mini".into(),
             suppressed: None,
+            snapshot: Some("gate/c/2026-11-26/03-10-04.000-w-l.jpg".into()),
         };
         let node = NodeId::try_new("gate").unwrap();
         assert_eq!(
             text(event(&sample, Some(&node), true)),
-            r#"{"id":"1.000-c-w-l","type":"end","node":"gate","camera":"c","watch":"w","label":"l","start_time":1.0,"end_time":3.5,"frame_time":4.0,"probability":0.1,"top_probability":0.9,"threshold":0.8,"probabilities":{"l":0.1,"rest":0.9},"tile":{"x":0.4375,"y":0.0,"width":0.5625,"height":1.0},"model":"mini","queued":true,"suppressed":null,"snapshot":null}"#
+            r#"{"id":"1.000-c-w-l","type":"end","node":"gate","camera":"c","watch":"w","label":"l","start_time":1.0,"end_time":3.5,"frame_time":4.0,"probability":0.1,"top_probability":0.9,"threshold":0.8,"probabilities":{"l":0.1,"rest":0.9},"tile":{"x":0.4375,"y":0.0,"width":0.5625,"height":1.0},"model":"mini","queued":true,"suppressed":null,"snapshot":"gate/c/2026-11-26/03-10-04.000-w-l.jpg"}"#
         );
         let first = WallTime(0.5);
         let suppressed =
@@ -357,10 +361,11 @@ mod tests {
             fps: 7.996,
             outbox: 2,
             history: Some("the disk is full"),
+            snapshots: None,
         };
         assert_eq!(
             text(node_status(&status)),
-            r#"{"version":"1.2.3","model":"mini","provider":"openvino","precision":null,"fps":8.0,"outbox":2,"history":"the disk is full"}"#
+            r#"{"version":"1.2.3","model":"mini","provider":"openvino","precision":null,"fps":8.0,"outbox":2,"history":"the disk is full","snapshots":null}"#
         );
         assert_eq!(
             text(attributes(Some(0.9), 0.8, Some(WallTime(2.000_4)))),

@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses the parts it needs")]
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
+pub mod disk;
 pub mod rtsp;
 pub mod schema;
 pub mod web;
@@ -150,8 +151,23 @@ impl Broker {
         command.args(arguments);
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
         command.args(["-q", "1", "-t", "seewhen/#", "-F", "%U %r %t %p"]);
+        // Pictures are no lines of text.
+        command.args(["-T", "seewhen/+/+/snapshot"]);
         command.stdout(Stdio::piped());
         Subscriber { process: Process::start(&mut command), checked: AtomicUsize::new(0) }
+    }
+}
+
+impl Broker {
+    /// The retained payload of a topic, below `seewhen/`; waits for one that is there.
+    pub fn retained(&self, topic: &str, limit: Duration) -> Option<Vec<u8>> {
+        let port = self.port.to_string();
+        let topic = format!("seewhen/{topic}");
+        let mut command = Command::new("mosquitto_sub");
+        command.args(["-h", "127.0.0.1", "-p", &port, "-C", "1", "-N", "-t", &topic]);
+        command.args(["-W", &limit.as_secs().to_string()]);
+        let output = command.output().unwrap();
+        output.status.success().then_some(output.stdout)
     }
 }
 

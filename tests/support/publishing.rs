@@ -8,7 +8,7 @@ use std::time::Duration;
 use seewhen::clock::Clock;
 use seewhen::model::NodeId;
 use seewhen::publish::topics::Topics;
-use seewhen::publish::{self, LinkEvent, Message, Publisher, Settings};
+use seewhen::publish::{self, Developed, LinkEvent, Message, Publisher, Settings, Shots};
 use seewhen::status::Status;
 use seewhen::watch::{Notice, Request};
 use tokio::sync::mpsc;
@@ -20,15 +20,27 @@ pub async fn start(
     grace: Duration,
 ) -> (mpsc::Receiver<Message>, mpsc::Sender<LinkEvent>) {
     // Nobody is asked.
-    start_with(inbox, clock, grace, mpsc::channel(1).0).await
+    start_asked(inbox, clock, grace, mpsc::channel(1).0).await
 }
 
 /// The same, with somebody who is told and asked.
-pub async fn start_with(
+pub async fn start_asked(
     inbox: mpsc::Receiver<Notice>,
     clock: Clock,
     grace: Duration,
     requests: mpsc::Sender<Request>,
+) -> (mpsc::Receiver<Message>, mpsc::Sender<LinkEvent>) {
+    let (_, developed) = mpsc::channel(1);
+    let shots = Shots { to: None, shown: false, kept: None };
+    start_with(inbox, clock, grace, (requests, shots, developed)).await
+}
+
+/// The same with pictures.
+pub async fn start_with(
+    inbox: mpsc::Receiver<Notice>,
+    clock: Clock,
+    grace: Duration,
+    (requests, shots, developed): (mpsc::Sender<Request>, Shots, mpsc::Receiver<Developed>),
 ) -> (mpsc::Receiver<Message>, mpsc::Sender<LinkEvent>) {
     let (link, messages) = mpsc::channel(16);
     let (to_publisher, events) = mpsc::channel(16);
@@ -42,6 +54,7 @@ pub async fn start_with(
         history,
         requests,
         answers,
+        shots,
         status: Arc::new(Status::default()),
         clock,
         topics: Topics::new("seewhen", &node),
@@ -49,7 +62,15 @@ pub async fn start_with(
         discovery: String::new(),
         capacity: 10,
     };
-    tokio::spawn(publish::run(Publisher { inbox, events, replies, answered, grace, settings }));
+    tokio::spawn(publish::run(Publisher {
+        inbox,
+        events,
+        replies,
+        answered,
+        developed,
+        grace,
+        settings,
+    }));
     to_publisher.send(LinkEvent::Connected { connection: 1 }).await.unwrap();
     (messages, to_publisher)
 }

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use ndarray::Array2;
 
 use super::*;
-use crate::model::{WallTime, WatchId};
+use crate::model::{Picture, WallTime, WatchId};
 use crate::watch::schedule::{Range, Schedule};
 use crate::watch::{Consensus, Label, ScoreKind, Watch, WatchedCamera};
 
@@ -94,6 +94,7 @@ fn frame_of(rules: &Arc<WatchSet>, camera: CameraId, captured: Captured, p: f32)
             tiles: Vec::new(),
         }],
         rules: rules.clone(),
+        picture: Arc::new(Picture { width: 0, height: 0, rgb: Vec::new() }),
     }
 }
 

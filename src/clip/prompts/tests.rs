@@ -28,6 +28,17 @@ impl PromptSource for Table {
     }
 }
 
+fn no_snapshots() -> crate::config::SnapshotsConfig {
+    crate::config::SnapshotsConfig {
+        topic: false,
+        dir: None,
+        keep: Duration::ZERO,
+        max_size: 10,
+        quality: 85,
+        zone: jiff::tz::TimeZone::UTC,
+    }
+}
+
 fn config() -> Config {
     let camera = CameraId::try_new("porch").unwrap();
     let label = |id: &str, prompts: &[&str]| LabelConfig {
@@ -61,6 +72,7 @@ fn config() -> Config {
             outbox: 1,
         },
         history: crate::config::HistoryConfig { dir: None, keep: Duration::ZERO, max_size: 1 },
+        snapshots: no_snapshots(),
         cameras: vec![Camera {
             id: camera.clone(),
             source: CameraSource::File(PathBuf::from("x")),

@@ -57,6 +57,7 @@ impl Desk {
             fps: if seconds < 1.0 { 0.0 } else { analysed.saturating_sub(before) as f64 / seconds },
             outbox: self.outbox.waiting(),
             history: self.trouble.as_deref(),
+            snapshots: self.darkroom.trouble(),
         });
         self.retain(self.settings.topics.node_status(), status);
     }

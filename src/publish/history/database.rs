@@ -16,14 +16,16 @@ use crate::model::{
 use crate::publish::{Ask, Left, Settled};
 
 /// One statement list for each step from an older file to a newer one.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("suppressed.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("suppressed.sql"), include_str!("snapshots.sql")];
 /// Another process may look into the file.
 const BUSY: Duration = Duration::from_secs(5);
 /// Of the events, when the file is too large.
 const SHARE_THAT_GOES: i64 = 10;
 
 const COLUMNS: &str = "seq, id, kind, camera, watch, label, start_time, end_time, frame_time, \
-                       probability, top_probability, threshold, probabilities, tile, model, suppressed";
+                       probability, top_probability, threshold, probabilities, tile, model, suppressed, \
+                       snapshot";
 
 /// What SQLite says.
 #[derive(Debug)]
@@ -181,8 +183,9 @@ fn open_events(change: &Transaction<'_>) -> Result<Vec<Event>, Fault> {
 fn insert(change: &Transaction<'_>, event: &Event, now: WallTime) -> Result<i64, Fault> {
     let mut statement = change.prepare_cached(
         "INSERT INTO events (id, kind, camera, watch, label, start_time, end_time, frame_time, \
-         probability, top_probability, threshold, probabilities, tile, model, written, suppressed) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+         probability, top_probability, threshold, probabilities, tile, model, snapshot, written, \
+         suppressed) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?;
     let by_name: BTreeMap<&str, Probability> =
         event.probabilities.iter().map(|(label, p)| (label.as_str(), *p)).collect();
@@ -202,6 +205,7 @@ fn insert(change: &Transaction<'_>, event: &Event, now: WallTime) -> Result<i64,
         serde_json::to_string(&by_name).unwrap_or_default(),
         tile.and_then(|tile| serde_json::to_string(&tile).ok()),
         &*event.model,
+        event.snapshot.as_deref(),
         now.0,
         event.suppressed.and_then(|suppressed| {
             let Suppressed { count, top_probability, first, last } = suppressed;
@@ -269,6 +273,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
             first: WallTime(first),
             last: WallTime(last),
         }),
+        snapshot: row.get::<_, Option<String>>(16)?.map(Into::into),
     };
     Ok((row.get(0)?, event))
 }

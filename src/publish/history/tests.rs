@@ -35,6 +35,7 @@ fn event(id: &str, kind: EventKind) -> Event {
             first: WallTime(999_000.5),
             last: WallTime(999_999.0),
         }),
+        snapshot: Some("gate/porch/2001-09-09/01-46-40.250-w-parcel.jpg".into()),
     }
 }
 
@@ -54,7 +55,8 @@ fn ids(left: &Left) -> Vec<(String, EventKind)> {
 fn an_event_comes_back_as_it_went() {
     let folder = TempDir::new().unwrap();
     let mut database = Database::open(&file(&folder)).unwrap();
-    let plain = Event { tile: None, suppressed: None, ..event("b", EventKind::End) };
+    let plain =
+        Event { tile: None, suppressed: None, snapshot: None, ..event("b", EventKind::End) };
     let asks =
         [keep(1, "a", EventKind::End), Ask::Keep { number: 2, event: Box::new(plain.clone()) }];
     assert_eq!(database.write(&asks, NOW).unwrap(), [1, 2]);

@@ -24,6 +24,7 @@ fn event(n: u32) -> Event {
         tile: None,
         model: "m".into(),
         suppressed: None,
+        snapshot: None,
     }
 }
 
@@ -260,7 +261,7 @@ proptest! {
                 Step::Send => { broker.hear(&mut outbox); }
                 Step::Ack => broker.ack(&mut outbox),
                 Step::Lose => { outbox.disconnected(); broker.unacked.clear(); }
-                Step::Connect => if !outbox.is_connected() { outbox.connected() },
+                Step::Connect => if !outbox.is_connected() { outbox.connected(); },
             }
         }
         outbox.disconnected();
@@ -281,4 +282,85 @@ proptest! {
             prop_assert_eq!(copies, (camera..pushed).step_by(2).collect::<Vec<_>>());
         }
     }
+}
+
+/// What is sent of pictures, one after the other.
+fn pictures(outbox: &mut Outbox) -> Vec<String> {
+    let mut next = || {
+        let (topic, jpeg) = outbox.next_picture()?;
+        Some(format!("{topic}={}", String::from_utf8_lossy(jpeg)))
+    };
+    std::iter::from_fn(&mut next).collect()
+}
+
+#[test]
+fn of_pictures_the_newest_goes_when_nothing_else_has_to() {
+    let mut outbox = Outbox::new(10);
+    outbox.show("p".into(), b"old".to_vec());
+    outbox.show("p".into(), b"new".to_vec());
+    assert!(pictures(&mut outbox).is_empty(), "nobody is there");
+    outbox.connected();
+    push(&mut outbox, 1);
+    push(&mut outbox, 2);
+    outbox.retain("t".into(), "ON");
+    assert!(pictures(&mut outbox).is_empty());
+    deliver(&mut outbox, "t=ON");
+    let (first, _) = next(&mut outbox).unwrap();
+    assert!(pictures(&mut outbox).is_empty(), "the second waits for the first");
+    outbox.acked(first).unwrap();
+    assert!(pictures(&mut outbox).is_empty(), "it has not been sent yet");
+    assert_eq!(sent(&mut outbox).unwrap(), "2");
+    assert_eq!(pictures(&mut outbox), ["p=new"], "an event on its way is no event that waits");
+    assert!(pictures(&mut outbox).is_empty(), "once");
+}
+
+#[test]
+fn a_picture_that_no_connection_survives_is_left() {
+    let mut outbox = Outbox::new(10);
+    outbox.show("p".into(), b"large".to_vec());
+    outbox.show("q".into(), b"x".to_vec());
+    for _ in 0..2 {
+        assert!(outbox.connected().is_empty());
+        assert_eq!(pictures(&mut outbox), ["p=large", "q=x"]);
+        outbox.disconnected();
+    }
+    assert_eq!(outbox.connected(), [("p".to_owned(), 5), ("q".to_owned(), 1)]);
+    assert!(pictures(&mut outbox).is_empty());
+    outbox.show("q".into(), b"y".to_vec());
+    outbox.retain("t".into(), "1");
+    let (before, _) = next(&mut outbox).unwrap();
+    assert_eq!(pictures(&mut outbox), ["q=y"]);
+    outbox.acked(before);
+    outbox.disconnected();
+    outbox.connected();
+    deliver(&mut outbox, "t=1");
+    assert_eq!(pictures(&mut outbox), ["q=y"], "what was sent before it proves nothing");
+    outbox.retain("t".into(), "2");
+    deliver(&mut outbox, "t=2");
+    for _ in 0..2 {
+        outbox.disconnected();
+        assert!(outbox.connected().iter().all(|(topic, _)| topic == "p"));
+        deliver(&mut outbox, "t=2");
+        assert_eq!(pictures(&mut outbox), ["q=y"], "it had arrived: what was sent after it has");
+    }
+}
+
+#[test]
+fn a_picture_is_cleared_and_comes_back() {
+    let mut outbox = Outbox::new(10);
+    outbox.connected();
+    outbox.show("p".into(), b"1".to_vec());
+    outbox.hide("p".into());
+    assert!(!outbox.shows("p") && pictures(&mut outbox).is_empty());
+    outbox.show("p".into(), b"2".to_vec());
+    assert_eq!(sent(&mut outbox), None, "the clearing would come after the picture");
+    assert_eq!(pictures(&mut outbox), ["p=2"]);
+    outbox.hide("p".into());
+    let (clear, text) = next(&mut outbox).unwrap();
+    assert_eq!(text, "p=");
+    outbox.show("p".into(), b"3".to_vec());
+    assert_eq!(outbox.acked(clear), None, "there is a picture again");
+    assert_eq!(pictures(&mut outbox), ["p=3"]);
+    outbox.hide("p".into());
+    assert_eq!(deliver(&mut outbox, "p="), Some(Arrived::Cleared("p".into())));
 }
