@@ -119,7 +119,7 @@ impl Desk {
         if self.outbox.picture_waits() {
             tokio::time::sleep(PAUSE).await;
         } else {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -142,7 +142,7 @@ fn shot(file: &str, colour: [u8; 3]) -> Shot {
 
 /// What the thread says to these shots, with that folder.
 fn developed(folder: Option<&Path>, shots: Vec<Shot>) -> Vec<Developed> {
-    let (to, inbox) = crossbeam_channel::unbounded();
+    let (to, inbox) = crossbeam_channel::bounded(8);
     let (out, mut said) = mpsc::channel(64);
     shots.into_iter().for_each(|shot| to.send(shot).unwrap());
     drop(to);
@@ -190,7 +190,7 @@ fn a_disk_that_takes_nothing_costs_files_only() {
     let folder = TempDir::new().unwrap();
     let blocked = folder.path().join("gate");
     fs::write(&blocked, b"a file where a folder has to be").unwrap();
-    let (to, inbox) = crossbeam_channel::unbounded();
+    let (to, inbox) = crossbeam_channel::bounded(8);
     let (out, mut said) = mpsc::channel(64);
     let snapshots = Snapshots {
         inbox,
