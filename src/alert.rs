@@ -16,7 +16,8 @@ use tokio::time::MissedTickBehavior;
 use self::rules::{Rules, Surroundings};
 use crate::clock::Clock;
 use crate::model::{
-    CameraChange, CameraId, Event, EventKind, ModelState, Moment, Picture, WatchId, WatchScore,
+    CameraChange, CameraId, CameraState, Event, EventKind, ModelState, Moment, Picture, WatchId,
+    WatchScore,
 };
 use crate::watch::{Notice, Observation, Request, Scored, WatchSet};
 
@@ -42,7 +43,7 @@ pub async fn run(alerts: Alerts) {
     let mut around = Around { cameras: HashMap::new(), model: ModelState::Working };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    teller.tell(Notice::Watching(first)).await;
+    teller.watching(None, &first, clock).await;
     let mut reloads = true;
     while !teller.out.is_closed() {
         tokio::select! {
@@ -51,11 +52,15 @@ pub async fn run(alerts: Alerts) {
                 // The daemon drops its end when it stops; what is queued is still worked off.
                 reloads = changed.is_ok();
                 let set = sets.borrow_and_update().clone();
-                adopt(&mut rules, &set, &mut teller).await;
+                adopt(&mut rules, &set, &mut teller, clock).await;
             }
             observation = inbox.recv() => match observation {
-                Some(Observation::Scored(scored)) => observe(&mut rules, &scored, &mut teller).await,
+                Some(Observation::Scored(scored)) => {
+                    observe(&mut rules, &scored, &mut teller, clock).await;
+                }
                 Some(Observation::Asked(frame)) => teller.tell(Notice::Asked(frame)).await,
+                // The last words of one that was switched off.
+                Some(Observation::Camera(change)) if rules.set().is_off(&change.camera) => {}
                 Some(Observation::Camera(change)) => {
                     around.cameras.insert(change.camera.clone(), change.clone());
                     // In the media's own time every frame still counts; the end comes last.
@@ -109,18 +114,18 @@ impl Around {
     }
 }
 
-async fn adopt(rules: &mut Rules, set: &Arc<WatchSet>, teller: &mut Teller) {
+async fn adopt(rules: &mut Rules, set: &Arc<WatchSet>, teller: &mut Teller, clock: Option<Clock>) {
     if set.revision > rules.set().revision {
         // What ends here was told, or not, by the rules that it started under.
         let old = rules.set().clone();
         let ended = rules.adopt(set);
         teller.events(ended, &old).await;
-        teller.tell(Notice::Watching(set.clone())).await;
+        teller.watching(Some(&old), set, clock).await;
     }
 }
 
-async fn observe(rules: &mut Rules, scored: &Scored, teller: &mut Teller) {
-    adopt(rules, &scored.rules, teller).await;
+async fn observe(rules: &mut Rules, scored: &Scored, teller: &mut Teller, clock: Option<Clock>) {
+    adopt(rules, &scored.rules, teller, clock).await;
     let events = rules.observe(scored);
     teller.probabilities(scored, &events).await;
     teller.events_of(events, rules.set(), Some(&scored.picture)).await;
@@ -139,6 +144,19 @@ impl Teller {
     async fn tell(&self, notice: Notice) {
         if self.out.send(notice).await.is_err() {
             tracing::debug!("nobody listens to notices any more");
+        }
+    }
+
+    /// Tells the watches in force, and which cameras were switched off with them.
+    async fn watching(&self, old: Option<&WatchSet>, set: &Arc<WatchSet>, clock: Option<Clock>) {
+        self.tell(Notice::Watching(set.clone())).await;
+        let captured = clock.map(|clock| clock.captured()).unwrap_or_default();
+        let was_off = |id| old.is_some_and(|old| old.is_off(id));
+        for camera in set.cameras.iter().filter(|one| !one.enabled && !was_off(&one.id)) {
+            let (camera, state) = (camera.id.clone(), CameraState::Disabled);
+            let reason = "switched off".to_owned();
+            let change = CameraChange { camera, state, reason, attempt: 0, captured };
+            self.tell(Notice::Camera(change)).await;
         }
     }
 

@@ -6,13 +6,16 @@
 
 mod broker;
 mod camera;
+mod commands;
 mod diff;
+mod disk;
 mod environment;
 mod history;
 mod keys;
 mod layer;
 mod load;
 mod problem;
+mod runtime;
 mod secret;
 mod section;
 mod settings;
@@ -24,10 +27,14 @@ mod watch;
 
 pub use broker::{Broker, MqttConfig, MqttVersion};
 pub use camera::Camera;
+pub use commands::CommandsConfig;
 pub use diff::Diff;
+pub use disk::{OnDisk, load, write_runtime};
 pub use history::HistoryConfig;
-pub use load::{File, Loaded, load, parse};
+pub use layer::unknown_key;
+pub use load::{File, Loaded, parse};
 pub use problem::{Place, Problem, Problems};
+pub use runtime::{Change, Entry, Runtime};
 pub use secret::{Secret, Surroundings};
 pub use settings::{Device, ModelConfig, Precision, parse_device, parse_precision};
 pub use snapshots::SnapshotsConfig;
@@ -37,6 +44,9 @@ pub use watch::{LabelConfig, WatchConfig};
 
 use crate::model::NodeId;
 
+/// The keys of `[[watch.label]]`.
+pub const LABEL_KEYS: &[&str] = keys::LABEL;
+
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -45,6 +55,7 @@ pub struct Config {
     pub mqtt: MqttConfig,
     pub history: HistoryConfig,
     pub snapshots: SnapshotsConfig,
+    pub commands: CommandsConfig,
     pub cameras: Vec<Camera>,
     pub watches: Vec<WatchConfig>,
 }

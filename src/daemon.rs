@@ -7,6 +7,7 @@
 
 pub mod ask;
 mod cameras;
+mod commands;
 mod flow;
 pub mod live;
 pub mod model;
@@ -22,12 +23,13 @@ use anyhow::{Context as _, bail};
 use sd_notify::NotifyState;
 use tokio::time::Instant;
 
+use self::commands::Base;
 use self::flow::{Flow, Settings};
 use self::model::Model;
 use self::system::{Signals, Watchdog, Wish, interval, notify};
 use crate::capture;
 use crate::capture::gstreamer::Pace;
-use crate::config::{self, Config, Diff, ModelConfig};
+use crate::config::{self, Config, Diff, ModelConfig, OnDisk};
 use crate::model::LabelKey;
 use crate::status::{Stage, Status};
 use crate::watch::WatchSet;
@@ -75,13 +77,19 @@ impl Overrides {
 
 /// Reads the configuration and puts the command line's word over it; warnings go to the log.
 pub fn load_config(path: &Path, overrides: &Overrides) -> anyhow::Result<Config> {
-    let loaded = config::load(path)?;
+    Ok(load(path, overrides)?.1)
+}
+
+/// The same, with the files that it comes from.
+fn load(path: &Path, overrides: &Overrides) -> anyhow::Result<(OnDisk, Config)> {
+    let disk = OnDisk::read(path)?;
+    let loaded = disk.parse()?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     let mut config = loaded.config;
     overrides.apply(&mut config.model);
-    Ok(config)
+    Ok((disk, config))
 }
 
 /// Runs a node until it is told to stop. An error says why it could not start, or what did not
@@ -90,7 +98,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before anything that takes long: who asks for a reload meanwhile gets one, and not our end.
     let hangup = runtime.block_on(system::hangup())?;
-    let config = load_config(&options.config, &options.overrides)?;
+    let (disk, config) = load(&options.config, &options.overrides)?;
+    let base = Base::new(disk)?;
     capture::gstreamer::init()?;
     let model = Arc::new(Model::load(&config.model)?);
     let set =
@@ -115,7 +124,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             "seewhen is running"
         );
         notify(&[NotifyState::Ready]);
-        Node { options, config, model, flow, status }.steer(signals).await
+        Node { options, config, base, model, flow, status }.steer(signals).await
     })
 }
 
@@ -123,6 +132,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
 struct Node {
     options: Options,
     config: Config,
+    base: Base,
     model: Arc<Model>,
     flow: Flow,
     status: Arc<Status>,
@@ -139,6 +149,10 @@ impl Node {
                     Wish::Stop => break,
                     Wish::Reload => self.reload().await,
                 },
+                Some(request) = self.flow.orders.recv() => {
+                    let answer = self.command(request).await;
+                    self.flow.answer(answer).await;
+                }
                 () = watchdog.due() => watchdog.pat(&self.status),
                 _ = summary.tick() => log_summary(&self.status),
                 () = self.flow.stages.infer.ended() => bail!("the inference thread ended early"),
@@ -174,17 +188,21 @@ impl Node {
     }
 
     async fn try_reload(&mut self) -> anyhow::Result<()> {
-        let config = load_config(&self.options.config, &self.options.overrides)?;
+        let (disk, on_disk) = load(&self.options.config, &self.options.overrides)?;
+        let (base, mut config) = self.base.renewed(disk, on_disk)?;
+        self.options.overrides.apply(&mut config.model);
         let diff = self.config.diff(&config);
         if !diff.restart.is_empty() {
             bail!("changed keys need a restart: {}", diff.restart.join(", "));
         }
         if diff.is_empty() {
             tracing::info!("the configuration has not changed");
-            return Ok(());
+        } else {
+            let set = self.compile(&config).await?;
+            self.swap(config, &diff, set).await?;
         }
-        let set = self.compile(&config).await?;
-        self.swap(config, &diff, set).await
+        self.base = base;
+        Ok(())
     }
 
     /// Builds the next watches beside the running flow; the text model may take seconds.

@@ -74,7 +74,7 @@ pub fn run(mut inference: Inference) {
         let rules = inference.sets.borrow().clone();
         memory.retain(|camera| rules.cameras.iter().any(|known| known.id == *camera));
         // What nobody asks about need not be encoded.
-        frames.retain(|frame| rules.for_camera(&frame.camera).next().is_some());
+        frames.retain(|frame| rules.wants(&frame.camera));
         if inference.engine.is_away() {
             inference.let_go(&frames);
             continue;
@@ -243,7 +243,7 @@ fn views(whole: View, tiles: &[Region]) -> impl Iterator<Item = View> {
 /// that its cameras saw.
 fn score_frames(rules: &WatchSet, looks: &[Looked<'_>]) -> Vec<Vec<WatchScore>> {
     let mut scores: Vec<Vec<WatchScore>> = looks.iter().map(|_| Vec::new()).collect();
-    for watch in &rules.watches {
+    for watch in rules.watches.iter().filter(|watch| watch.enabled) {
         let watched =
             |(_, looked): &(usize, &Looked<'_>)| watch.cameras.contains(&looked.frame.camera);
         let frames: Vec<(usize, &Look)> = looks

@@ -18,6 +18,7 @@ pub mod model;
 // 1: pure logic and plumbing
 pub mod clip;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod mailbox;
 pub mod status;

@@ -350,7 +350,7 @@ pub enum CameraState {
     Running,
     Stalled,
     Retrying,
-    /// Ended as asked: the end of a file that does not loop.
+    /// Ended as asked: switched off, or the end of a file that does not loop.
     Disabled,
 }
 

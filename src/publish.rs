@@ -13,8 +13,10 @@
 //! | `<camera>/<watch>/<label>/state` | `ON` / `OFF` | yes | 1 |
 //! | `<camera>/<watch>/<label>/attributes` | JSON, see [`payload::attributes`] | yes | 1 |
 //! | `<camera>/<watch>/<label>/event` | JSON, see [`payload::event`] | no | 1 |
-//! | `command` | JSON, comes in | – | – |
-//! | `reply` | JSON, see [`payload::explained`] | no | 0 |
+//! | `<camera>/enabled/state` | `ON` / `OFF` | yes | 1 |
+//! | `<camera>/<watch>/<label>/threshold/state` | a number | yes | 1 |
+//! | `command`, `<camera>/enabled/set`, `<camera>/<watch>/<label>/threshold/set` | commands that come in | – | 1 |
+//! | `reply` | JSON, see [`payload::reply`] | no | 1 |
 //!
 //! and what Home Assistant is told of them, see [`discovery`].
 //!
@@ -45,9 +47,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use self::desk::Desk;
 use self::topics::Topics;
 use crate::clock::Clock;
+use crate::command::{self, Answer};
 use crate::model::{CameraId, Event, NodeId, Picture};
 use crate::status::Status;
-use crate::watch::explanation::{Explanation, Unknown};
 use crate::watch::{Notice, Request};
 
 /// How often a running camera's numbers are published.
@@ -99,13 +101,6 @@ pub enum Ask {
     Topic(String),
     /// Note that no broker does any more.
     NoTopic(String),
-}
-
-/// The alert stage's answer to the command with this `id`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Explained {
-    pub id: serde_json::Value,
-    pub result: Result<Explanation, Unknown>,
 }
 
 /// What became of an event.
@@ -161,8 +156,9 @@ pub struct Publisher {
     pub inbox: mpsc::Receiver<Notice>,
     pub events: mpsc::Receiver<LinkEvent>,
     pub replies: mpsc::Receiver<Reply>,
-    pub answered: mpsc::Receiver<Explained>,
     pub developed: mpsc::Receiver<Developed>,
+    /// What became of commands.
+    pub answers: mpsc::Receiver<Answer>,
     /// How long the end may take for what is left.
     pub grace: Duration,
     pub settings: Settings,
@@ -174,9 +170,9 @@ pub struct Settings {
     pub history: mpsc::Sender<Ask>,
     /// To the alert stage.
     pub requests: mpsc::Sender<Request>,
-    /// Where it answers.
-    pub answers: mpsc::Sender<Explained>,
     pub shots: Shots,
+    /// Whom commands go to; `None`: none are taken.
+    pub commands: Option<mpsc::Sender<command::Request>>,
     pub status: Arc<Status>,
     pub clock: Clock,
     pub node: NodeId,
@@ -205,10 +201,12 @@ pub struct Undelivered {
     pub lost: usize,
 }
 
-/// The topics to listen on: commands, and what Home Assistant says.
-pub fn subscriptions(topics: &Topics, discovery: &str) -> Vec<String> {
-    let mut filters = vec![topics.command()];
-    filters.extend(home_assistant::subscriptions(discovery));
+/// The topics to listen on: what Home Assistant says, and commands where they are taken.
+pub fn subscriptions(topics: &Topics, discovery: &str, commands: bool) -> Vec<String> {
+    let mut filters = home_assistant::subscriptions(discovery);
+    if commands {
+        filters.extend(topics.commands());
+    }
     filters
 }
 
@@ -218,7 +216,7 @@ pub async fn run(publisher: Publisher) -> Undelivered {
         mut inbox,
         mut events,
         mut replies,
-        mut answered,
+        mut answers,
         mut developed,
         grace,
         settings,
@@ -239,9 +237,9 @@ pub async fn run(publisher: Publisher) -> Undelivered {
                 None => return desk.undelivered(),
             },
             Some(reply) = replies.recv() => desk.reply(reply),
-            Some(explained) = answered.recv() => desk.explained(&explained),
             Some(developed) = developed.recv() => desk.developed(developed),
             () = desk.next_picture() => {}
+            Some(answer) = answers.recv() => desk.answer(&answer),
             () = desk.overdue() => desk.send_unkept(),
             () = desk.greeting() => desk.say_all(),
             _ = ticks.tick() => desk.refresh_statuses(),

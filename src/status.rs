@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use self::latency::Latency;
+use crate::command::Outcome;
 use crate::model::{CameraId, DecodeStrategy, LabelKey};
 
 /// One camera's frames, from decoder to score.
@@ -144,6 +145,7 @@ pub struct Status {
     ignored: AtomicU64,
     /// By label; held for one step of a count.
     events: Mutex<BTreeMap<LabelKey, EventCounts>>,
+    commands: [AtomicU64; Outcome::ALL.len()],
     runs_on: Mutex<Option<RunsOn>>,
     stages: [Latency; Stage::ALL.len()],
 }
@@ -250,6 +252,18 @@ impl Status {
 
     pub fn messages_ignored(&self) -> u64 {
         self.ignored.load(Ordering::Relaxed)
+    }
+
+    /// A command came to this end.
+    pub fn command(&self, outcome: Outcome) {
+        self.commands[outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many commands came to each end, by its word.
+    pub fn commands(&self) -> Vec<(&'static str, u64)> {
+        let count = |end: Outcome| self.commands[end as usize].load(Ordering::Relaxed);
+        let ends = Outcome::ALL.map(|end| (end.word(), count(end)));
+        ends.into_iter().chain([("ignored", self.messages_ignored())]).collect()
     }
 
     /// The model was loaded.

@@ -39,12 +39,14 @@ pub struct LabelRule {
     pub active: Option<Schedule>,
     /// Its events are for the log alone.
     pub shadow: bool,
+    /// Neither it nor its watch is switched off. What is off never fires.
+    pub enabled: bool,
 }
 
 impl LabelRule {
     /// Whether it may fire at `time`.
     pub fn is_active(&self, time: WallTime) -> bool {
-        self.active.as_ref().is_none_or(|schedule| schedule.is_active(time))
+        self.enabled && self.active.as_ref().is_none_or(|schedule| schedule.is_active(time))
     }
 }
 
@@ -114,6 +116,8 @@ pub struct Watch {
     pub matrix: Array2<f32>,
     /// `P/<camera>/<watch>/probabilities` goes out at most this often, trips apart.
     pub publish_every: Duration,
+    /// One that is switched off is not scored.
+    pub enabled: bool,
 }
 
 /// What the rules need to know of a camera.
@@ -122,6 +126,8 @@ pub struct WatchedCamera {
     pub id: CameraId,
     /// A label that nobody has looked at for this long is not on any more.
     pub stale_after: Duration,
+    /// One that is switched off has no frames.
+    pub enabled: bool,
 }
 
 /// All watches of a configuration, swapped as one.
@@ -138,9 +144,19 @@ pub struct WatchSet {
 }
 
 impl WatchSet {
-    /// The watches that look at `camera`.
+    /// The watches that look at `camera`, switched off or not.
     pub fn for_camera(&self, camera: &CameraId) -> impl Iterator<Item = &Watch> {
         self.watches.iter().filter(move |watch| watch.cameras.contains(camera))
+    }
+
+    /// Whether anything is looked for on `camera` now.
+    pub fn wants(&self, camera: &CameraId) -> bool {
+        !self.is_off(camera) && self.for_camera(camera).any(|watch| watch.enabled)
+    }
+
+    /// Whether `camera` is switched off.
+    pub fn is_off(&self, camera: &CameraId) -> bool {
+        self.cameras.iter().any(|known| known.id == *camera && !known.enabled)
     }
 
     /// The rule of a label, when it exists, looks at this camera and is not background.

@@ -37,6 +37,7 @@ fn watch(id: &str, cameras: &[&str], labels: &[&str], score: ScoreKind) -> Watch
         consensus: Default::default(),
         active: None,
         shadow: false,
+        enabled: true,
     };
     let label = |id: &&str| match id.strip_prefix('-') {
         Some(id) => Label { id: LabelId::try_new(id).unwrap(), rule: None },
@@ -49,11 +50,13 @@ fn watch(id: &str, cameras: &[&str], labels: &[&str], score: ScoreKind) -> Watch
         score,
         matrix: Array2::zeros((labels.len(), 1)),
         publish_every: Duration::ZERO,
+        enabled: true,
     }
 }
 
 fn set(cameras: &[&str], watches: Vec<Watch>) -> WatchSet {
-    let watched = |id: &&str| WatchedCamera { id: camera(id), stale_after: Duration::ZERO };
+    let watched =
+        |id: &&str| WatchedCamera { id: camera(id), stale_after: Duration::ZERO, enabled: true };
     WatchSet {
         cameras: cameras.iter().map(watched).collect(),
         watches,
@@ -138,6 +141,7 @@ fn node_status() -> Vec<u8> {
         outbox: 0,
         history: None,
         snapshots: None,
+        commands: &[],
     })
 }
 
@@ -370,10 +374,13 @@ fn a_node_knows_its_own_messages() {
     assert!(!is_own("gate", b"no JSON") && !is_own("gate", b"{}"));
     let node = NodeId::try_new("gate").unwrap();
     let topics = Topics::new("seewhen", &node);
-    let (prefix, version) = ("", "");
-    let (pictures, commands) = (true, true);
-    let off = Discovery { prefix, topics: &topics, node: &node, version, pictures, commands };
+    let off = Discovery { prefix: "", ..all(&topics, &node) };
     assert!(off.messages(&rich()).is_empty(), "turned off");
+}
+
+fn all<'a>(topics: &'a Topics, node: &'a NodeId) -> Discovery<'a> {
+    let prefix = "homeassistant";
+    Discovery { prefix, topics, node, version: "", commands: true, pictures: true }
 }
 
 /// Nothing is promised that nobody serves.
@@ -381,20 +388,18 @@ fn a_node_knows_its_own_messages() {
 fn without_commands_and_pictures_there_is_nothing_of_them() {
     let node = NodeId::try_new("gate").unwrap();
     let topics = Topics::new("seewhen", &node);
-    let text = |pictures, commands| {
-        let (prefix, version) = ("homeassistant", "");
-        let discovery =
-            Discovery { prefix, topics: &topics, node: &node, version, pictures, commands };
+    let all = all(&topics, &node);
+    let text = |discovery: Discovery<'_>| {
         let messages = discovery.messages(&rich()).into_values();
         messages.map(|message| String::from_utf8(message).unwrap()).collect::<String>()
     };
     for part in ["/set\"", "\"number\"", "\"switch\""] {
-        assert!(text(false, true).contains(part), "{part}");
-        assert!(!text(true, false).contains(part), "{part}");
+        assert!(text(all).contains(part), "{part}");
+        assert!(!text(Discovery { commands: false, ..all }).contains(part), "{part}");
     }
     for part in ["/snapshot\"", "\"image\""] {
-        assert!(text(true, false).contains(part), "{part}");
-        assert!(!text(false, true).contains(part), "{part}");
+        assert!(text(all).contains(part), "{part}");
+        assert!(!text(Discovery { pictures: false, ..all }).contains(part), "{part}");
     }
-    assert!(text(false, false).contains("\"event\""));
+    assert!(text(Discovery { commands: false, ..all }).contains("\"event\""));
 }

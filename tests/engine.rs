@@ -60,9 +60,14 @@ fn rules() -> Arc<WatchSet> {
         update_every: Duration::ZERO,
         active: None,
         shadow: false,
+        enabled: true,
     };
     Arc::new(WatchSet {
-        cameras: vec![WatchedCamera { id: camera(), stale_after: Duration::from_secs(60) }],
+        cameras: vec![WatchedCamera {
+            id: camera(),
+            stale_after: Duration::from_secs(60),
+            enabled: true,
+        }],
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
             cameras: vec![camera()],
@@ -70,6 +75,7 @@ fn rules() -> Arc<WatchSet> {
             score: ScoreKind::Softmax,
             matrix: array![[1.0, 0.0], [0.0, 1.0]],
             publish_every: Duration::from_secs(60),
+            enabled: true,
         }],
         logit_scale: 10.0,
         logit_bias: 0.0,

@@ -19,6 +19,7 @@ const LAYERS: &[(&str, u8)] = &[
     // 1 pure logic and plumbing
     ("watch", 1),
     ("config", 1),
+    ("command", 1),
     ("clip", 1),
     ("alert::rules", 1),
     ("publish::topics", 1),

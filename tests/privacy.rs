@@ -80,9 +80,14 @@ fn rules(camera: &CameraId) -> WatchSet {
         update_every: Duration::ZERO,
         active: None,
         shadow: false,
+        enabled: true,
     };
     WatchSet {
-        cameras: vec![WatchedCamera { id: camera.clone(), stale_after: Duration::from_secs(9) }],
+        cameras: vec![WatchedCamera {
+            id: camera.clone(),
+            stale_after: Duration::from_secs(9),
+            enabled: true,
+        }],
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
             cameras: vec![camera.clone()],
@@ -90,6 +95,7 @@ fn rules(camera: &CameraId) -> WatchSet {
             score: ScoreKind::Softmax,
             matrix: array![[1.0, 0.0], [0.0, 1.0]],
             publish_every: Duration::ZERO,
+            enabled: true,
         }],
         logit_scale: 10.0,
         logit_bias: 0.0,

@@ -9,6 +9,7 @@ mod schema;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use seewhen::command::{Answer, Done, Tag};
 use seewhen::model::{
     CameraChange, CameraId, CameraState, Captured, DecodeStrategy, Event, EventKind, LabelId,
     LabelKey, Moment, NodeId, Region, Suppressed, WallTime, WatchId,
@@ -33,6 +34,16 @@ fn label(id: &str) -> LabelId {
 
 const SUPPRESSED: Suppressed =
     Suppressed { count: 2, top_probability: 0.9, first: WallTime(1.0), last: WallTime(2.0) };
+
+const COMMANDS: [(&str, u64); 7] = [
+    ("done", 1),
+    ("refused", 2),
+    ("malformed", 3),
+    ("too_large", 4),
+    ("retained", 5),
+    ("flooding", 6),
+    ("ignored", 7),
+];
 
 fn event(kind: EventKind) -> Event {
     Event {
@@ -84,6 +95,7 @@ fn node_status() -> Vec<u8> {
         outbox: 0,
         history: Some("the disk is full"),
         snapshots: None,
+        commands: &COMMANDS,
     })
 }
 
@@ -125,6 +137,12 @@ fn explanation(full: bool) -> Value {
     payload::explanation_fields(&explanation)
 }
 
+fn answer() -> Answer {
+    let tag = Tag { id: Some("1".into()), topic: Some("t".into()), command: Some("enable") };
+    let notes = vec!["clear went along".to_owned()];
+    Answer { tag, result: Ok(Done { persisted: Some(true), notes, explanation: None }) }
+}
+
 /// A payload with everything in it, for each schema.
 fn samples() -> Vec<(&'static str, Value)> {
     let read = |payload: Vec<u8>| serde_json::from_slice(&payload).unwrap();
@@ -137,6 +155,7 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("node-status", read(node_status())),
         ("attributes", read(payload::attributes(Some(0.9), 0.8, Some(WallTime(1.0))))),
         ("explanation", explanation(true)),
+        ("reply", read(payload::reply(&answer()))),
     ]
 }
 
@@ -175,7 +194,9 @@ fn changed(value: &Value, way: &str, out: &mut Vec<(String, Value)>) {
         if !open {
             out.push((format!("{way}/{name} is gone"), with(None)));
         }
-        out.push((format!("{way}/{name} is a list"), with(Some(json!([])))));
+        if !field.is_array() {
+            out.push((format!("{way}/{name} is a list"), with(Some(json!([])))));
+        }
         let wordy = field.is_string() || field.is_null();
         let wrong = if wordy { json!(3) } else { json!("three") };
         out.push((format!("{way}/{name} is {wrong}"), with(Some(wrong))));

@@ -38,6 +38,7 @@ fn rule(shadow: bool, active: Option<Schedule>) -> LabelRule {
         update_every: Duration::ZERO,
         active,
         shadow,
+        enabled: true,
     }
 }
 
@@ -48,7 +49,11 @@ fn camera() -> CameraId {
 fn set(revision: u64, labels: [(&str, LabelRule); 2]) -> Arc<WatchSet> {
     let label = |(id, rule)| Label { id: LabelId::try_new(id).unwrap(), rule: Some(rule) };
     Arc::new(WatchSet {
-        cameras: vec![WatchedCamera { id: camera(), stale_after: Duration::from_secs(60) }],
+        cameras: vec![WatchedCamera {
+            id: camera(),
+            stale_after: Duration::from_secs(60),
+            enabled: true,
+        }],
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
             cameras: vec![camera()],
@@ -56,6 +61,7 @@ fn set(revision: u64, labels: [(&str, LabelRule); 2]) -> Arc<WatchSet> {
             score: ScoreKind::Sigmoid,
             matrix: Array2::zeros((2, 1)),
             publish_every: Duration::from_secs(3600),
+            enabled: true,
         }],
         logit_scale: 1.0,
         logit_bias: 0.0,

@@ -101,16 +101,17 @@ impl Rules {
     }
 
     /// Takes over newer watches. Labels that stay keep their memory, but one whose rule changed
-    /// rises anew. Open events end of labels that went away, became background, or became or were
-    /// a shadow label: whoever was told of a start must be told of its end, and nobody else. An
-    /// older set changes nothing.
+    /// rises anew. Open events end of labels that went away, became background, were switched off, or
+    /// became or were a shadow label: whoever was told of a start must be told of its end, and nobody
+    /// else. An older set changes nothing.
     pub fn adopt(&mut self, set: &Arc<WatchSet>) -> Vec<Event> {
         if set.revision <= self.set.revision {
             return Vec::new();
         }
         let old = self.set.clone();
         let events = self.end_where(None, |key, _| {
-            set.rule(key).is_none() || set.is_shadow(key) != old.is_shadow(key)
+            let on = |rule: &LabelRule| rule.enabled && !set.is_off(&key.camera);
+            !set.rule(key).is_some_and(on) || set.is_shadow(key) != old.is_shadow(key)
         });
         self.labels.retain(|key, _| set.rule(key).is_some());
         for (key, memory) in &mut self.labels {

@@ -275,6 +275,7 @@ fn camera(id: CameraId, source: CameraSource) -> Camera {
         repeat: true,
         connect_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),
+        enabled: true,
     }
 }
 
@@ -292,8 +293,11 @@ fn watches(cameras: usize, labels: usize, dim: usize) -> anyhow::Result<WatchSet
         row /= length;
     }
     let label = |n| Ok(Label { id: LabelId::try_new(&format!("l{n}"))?, rule: None });
-    let watched =
-        |id: &CameraId| WatchedCamera { id: id.clone(), stale_after: Duration::from_secs(60) };
+    let watched = |id: &CameraId| WatchedCamera {
+        id: id.clone(),
+        stale_after: Duration::from_secs(60),
+        enabled: true,
+    };
     Ok(WatchSet {
         cameras: ids.iter().map(watched).collect(),
         watches: vec![Watch {
@@ -303,6 +307,7 @@ fn watches(cameras: usize, labels: usize, dim: usize) -> anyhow::Result<WatchSet
             score: ScoreKind::Softmax,
             matrix,
             publish_every: Duration::ZERO,
+            enabled: true,
         }],
         logit_scale: 100.0,
         logit_bias: 0.0,

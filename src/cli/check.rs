@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Outcome;
 use super::model_args::ModelArgs;
-use crate::config::{self, Config, Problem, Problems};
+use crate::config::{self, Config, OnDisk, Problem, Problems};
 use crate::daemon::model::Model;
 
 /// Check a configuration: every problem of the file, the model, and prompts that CLIP reads
@@ -30,8 +30,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<Outcome> {
-    let loaded = match config::load(&args.config) {
-        Ok(loaded) => loaded,
+    let read = OnDisk::read(&args.config).and_then(|disk| Ok((disk.parse()?, disk)));
+    let (loaded, disk) = match read {
+        Ok(read) => read,
         Err(problems) => return refuse(problems, args.json),
     };
     let mut config = loaded.config;
@@ -53,7 +54,8 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
         let problem = Problem { place, key: String::new(), message: line.clone() };
         say(args.json, "warning", &problem)?;
     }
-    summary(&config, loaded.warnings.len() + advice.len(), args.json)?;
+    let changes = disk.changes.is_some().then(|| disk.runtime().display().to_string());
+    summary(&config, loaded.warnings.len() + advice.len(), changes.as_deref(), args.json)?;
     Ok(Outcome::Done)
 }
 
@@ -91,7 +93,13 @@ fn say(json: bool, kind: &str, problem: &Problem) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn summary(config: &Config, warnings: usize, json: bool) -> anyhow::Result<()> {
+/// `changes` is the file of what commands have changed.
+fn summary(
+    config: &Config,
+    warnings: usize,
+    changes: Option<&str>,
+    json: bool,
+) -> anyhow::Result<()> {
     let (cameras, watches) = (config.cameras.len(), config.watches.len());
     let labels: usize = config.watches.iter().map(|watch| watch.labels.len()).sum();
     let bundle = &config.model.bundle;
@@ -99,7 +107,7 @@ fn summary(config: &Config, warnings: usize, json: bool) -> anyhow::Result<()> {
     if json {
         let object = serde_json::json!({
             "kind": "summary", "cameras": cameras, "watches": watches, "labels": labels,
-            "bundle": bundle, "warnings": warnings,
+            "bundle": bundle, "warnings": warnings, "commands": changes,
         });
         writeln!(out, "{object}")?;
     } else {
@@ -108,6 +116,9 @@ fn summary(config: &Config, warnings: usize, json: bool) -> anyhow::Result<()> {
             "ok: {cameras} cameras, {watches} watches, {labels} labels, bundle {bundle}, \
              {warnings} warnings"
         )?;
+        if let Some(file) = changes {
+            writeln!(out, "with what commands have changed: {file}")?;
+        }
     }
     Ok(())
 }

@@ -135,6 +135,7 @@ fn camera(args: &Args) -> anyhow::Result<Camera> {
         repeat: args.repeat,
         connect_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),
+        enabled: true,
     })
 }
 
@@ -149,6 +150,7 @@ fn watch(args: &Args, camera: &Camera) -> anyhow::Result<WatchConfig> {
         score: ScoreKind::Softmax,
         // Every analysed frame is printed.
         publish_every: Duration::ZERO,
+        enabled: true,
         labels: labels(args)?,
     })
 }
@@ -196,6 +198,7 @@ fn rule(args: &Args, threshold: Probability) -> anyhow::Result<LabelRule> {
         update_every: Duration::ZERO,
         active: None,
         shadow: false,
+        enabled: true,
     })
 }
 

@@ -130,6 +130,7 @@ pub fn compile(
         // A connection counts as stalled after `stall_timeout`; a frame may then still be
         // waiting to be sampled and to be encoded.
         stale_after: camera.stall_timeout + 2 * camera.every.longest(),
+        enabled: camera.enabled,
     });
     Ok(WatchSet {
         cameras: cameras.collect(),
@@ -167,6 +168,7 @@ fn compile_watch(
         score: watch.score,
         matrix: matrix(&rows).ok_or_else(|| CompileError::Shape { watch: name() })?,
         publish_every: watch.publish_every,
+        enabled: watch.enabled,
     })
 }
 

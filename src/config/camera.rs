@@ -31,6 +31,8 @@ pub struct Camera {
     pub connect_timeout: Duration,
     /// No frame for this long ends the connection.
     pub stall_timeout: Duration,
+    /// One that is not is known and not captured.
+    pub enabled: bool,
 }
 
 const EVERY: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
@@ -63,6 +65,7 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
     let timeout =
         |key| camera.get_or(key, Duration::from_secs(10), |value| duration(value, TIMEOUT));
     let (connect_timeout, stall_timeout) = (timeout("connect_timeout"), timeout("stall_timeout"));
+    let enabled = camera.get_or("enabled", true, boolean);
     let (fit, tiles) = fit?;
     Some(Camera {
         id: id?,
@@ -76,6 +79,7 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
         repeat: repeat?,
         connect_timeout: connect_timeout?,
         stall_timeout: stall_timeout?,
+        enabled: enabled?,
     })
 }
 

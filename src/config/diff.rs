@@ -72,6 +72,7 @@ impl Config {
         } = &self.model;
         let MqttConfig { broker, prefix, discovery, outbox } = &self.mqtt;
         let HistoryConfig { dir: history_dir, keep, max_size } = &self.history;
+        let super::CommandsConfig { enabled, persist, file } = &self.commands;
         let Broker { host, port, version, tls, user, password } = broker;
         let (model, mqtt) = (&new.model, &new.mqtt);
         let address = (host, port, tls.is_some());
@@ -102,6 +103,9 @@ impl Config {
             ("history.dir", *history_dir == new.history.dir),
             ("history.keep", *keep == new.history.keep),
             ("history.max_size", *max_size == new.history.max_size),
+            ("commands.enabled", *enabled == new.commands.enabled),
+            ("commands.persist", *persist == new.commands.persist),
+            ("commands.file", *file == new.commands.file),
         ];
         let keys = keys.into_iter().chain(self.snapshots.restart(&new.snapshots));
         keys.filter(|(_, same)| !same).map(|(key, _)| key).collect()

@@ -34,13 +34,19 @@ pub(super) fn read(root: &Section<'_>, surroundings: &Surroundings) -> Option<Hi
 
 /// systemd's folder for the service's state, else the user's own.
 pub(super) fn default_dir(surroundings: &Surroundings) -> Option<PathBuf> {
-    let variable = |name| {
-        let value = surroundings.variables.get(name)?;
-        // systemd gives several with colons between them.
-        let first = Path::new(value.split(':').next().unwrap_or_default());
-        first.is_absolute().then(|| first.to_owned())
-    };
-    variable("STATE_DIRECTORY")
-        .or_else(|| Some(variable("XDG_STATE_HOME")?.join("seewhen")))
-        .or_else(|| Some(variable("HOME")?.join(".local/state/seewhen")))
+    state_directory(surroundings)
+        .or_else(|| Some(folder_of(surroundings, "XDG_STATE_HOME")?.join("seewhen")))
+        .or_else(|| Some(folder_of(surroundings, "HOME")?.join(".local/state/seewhen")))
+}
+
+/// systemd's folder for the service's state.
+pub(super) fn state_directory(surroundings: &Surroundings) -> Option<PathBuf> {
+    folder_of(surroundings, "STATE_DIRECTORY")
+}
+
+fn folder_of(surroundings: &Surroundings, variable: &str) -> Option<PathBuf> {
+    let value = surroundings.variables.get(variable)?;
+    // systemd gives several with colons between them.
+    let first = Path::new(value.split(':').next().unwrap_or_default());
+    first.is_absolute().then(|| first.to_owned())
 }

@@ -3,7 +3,7 @@
 //! The readers of the sections must ask for no other; `config/seewhen.toml` must show them all.
 
 pub(super) const TOP: &[&str] =
-    &["node", "timezone", "model", "mqtt", "history", "snapshots", "camera", "watch"];
+    &["node", "timezone", "model", "mqtt", "history", "snapshots", "commands", "camera", "watch"];
 pub(super) const MODEL: &[&str] = &[
     "bundle",
     "device",
@@ -14,6 +14,7 @@ pub(super) const MODEL: &[&str] = &[
     "gpu_memory",
     "max_wait",
 ];
+pub(super) const COMMANDS: &[&str] = &["enabled", "persist", "file"];
 pub(super) const HISTORY: &[&str] = &["dir", "keep", "max_size"];
 pub(super) const SNAPSHOTS: &[&str] = &["topic", "dir", "keep", "max_size", "quality"];
 pub(super) const MQTT: &[&str] = &[
@@ -30,6 +31,7 @@ pub(super) const MQTT: &[&str] = &[
 ];
 pub(super) const CAMERA: &[&str] = &[
     "id",
+    "enabled",
     "source",
     "every",
     "region",
@@ -46,7 +48,7 @@ pub(super) const CAMERA: &[&str] = &[
 pub(super) const CHANGE_GATE: &[&str] = &["difference", "max_age"];
 pub(super) const REGION: &[&str] = &["x", "y", "width", "height"];
 pub(super) const WATCH: &[&str] =
-    &["id", "cameras", "templates", "score", "publish_every", "active", "label"];
+    &["id", "enabled", "cameras", "templates", "score", "publish_every", "active", "label"];
 pub(super) const LABEL: &[&str] = &[
     "id",
     "prompts",
@@ -58,10 +60,11 @@ pub(super) const LABEL: &[&str] = &[
     "update_every",
     "active",
     "shadow",
+    "enabled",
 ];
 /// Keys of a label that say how it fires, so they mean nothing without `threshold`.
 pub(super) const RULE: &[&str] =
-    &["clear", "hold", "for", "cooldown", "update_every", "active", "shadow"];
+    &["clear", "hold", "for", "cooldown", "update_every", "active", "shadow", "enabled"];
 
 /// Lists of tables whose entries are told apart by `id`.
 pub(super) const BY_ID: &[&str] = &["camera", "watch", "label"];

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys;
 use super::problem::{Place, Report};
 
-type Table = Map<String, Value>;
+pub(super) type Table = Map<String, Value>;
 
 /// One file, parsed.
 #[derive(Debug, Clone)]
@@ -33,6 +33,20 @@ impl Layer {
         drop_unknown(&mut values, report);
         report_twins(&values, "", report);
         Some(Self { values })
+    }
+
+    /// What stands at a key of the root.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.values.get(key)
+    }
+
+    /// The entry with `id` in a list of `table`.
+    pub(super) fn entry<'v>(list: Option<&'v Value>, id: &str) -> Option<&'v Table> {
+        let entry = list_of(list?)?.iter().find(|entry| id_of(entry) == Some(id))?;
+        match &entry.kind {
+            ValueKind::Table(table) => Some(table),
+            _ => None,
+        }
     }
 }
 
@@ -158,7 +172,7 @@ fn drop_unknown(values: &mut Table, report: &Report) {
 }
 
 /// What to say of a key that no section knows.
-pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {
+pub fn unknown_key(key: &str, known: &[&str]) -> String {
     match keys::did_you_mean(key, known.iter().copied(), '`') {
         guess if guess.is_empty() => format!("unknown key; known here: {}", known.join(", ")),
         guess => format!("unknown key{guess}"),

@@ -1,9 +1,7 @@
-//! The layers, in order: defaults, the file, `conf.d/*.toml` beside it, the environment.
+//! The layers, in order: defaults, the files, the environment.
 //!
-//! [`load`] does the I/O; [`parse`] is a function of its arguments. The `config` crate puts the
-//! layers together; what they say is read by the sections.
-
-use std::path::{Path, PathBuf};
+//! [`parse`] is a function of its arguments. The `config` crate puts the layers together; what they
+//! say is read by the sections.
 
 use ::config::builder::DefaultState;
 use ::config::{ConfigBuilder, ValueKind};
@@ -15,7 +13,7 @@ use super::layer::Layer;
 use super::problem::{Place, Problem, Problems, Report};
 use super::secret::Surroundings;
 use super::section::{self, Section};
-use super::{Config, WatchConfig, broker, camera, history, settings, snapshots, watch};
+use super::{Config, WatchConfig, broker, camera, commands, history, settings, snapshots, watch};
 
 /// A configuration that can be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,55 +55,11 @@ const DEFAULTS: File<'_> = File {
         keep = "10d"
         max_size = 1024
         quality = 85
+        [commands]
+        enabled = true
+        persist = true
     "#,
 };
-
-/// Reads `path`, then `conf.d/*.toml` beside it in the order of their names, then the
-/// environment. Reports every problem of all of them.
-pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let report = Report::default();
-    let paths = [path.to_owned()].into_iter().chain(drop_ins(folder, &report));
-    let texts: Vec<(String, String)> = paths
-        .filter_map(|path| Some((path.display().to_string(), read(&path, &report)?)))
-        .collect();
-    report.finish(Some(()))?;
-    let files: Vec<File<'_>> = texts.iter().map(|(name, text)| File { name, text }).collect();
-    parse(&files, &Surroundings::of_process(folder))
-}
-
-fn drop_ins(folder: &Path, report: &Report) -> Vec<PathBuf> {
-    let folder = folder.join("conf.d");
-    let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-        Err(error) => {
-            let place = Place::whole(folder.display().to_string());
-            report.problem(place, "", format!("cannot be read: {error}"));
-            return Vec::new();
-        }
-    };
-    let visible = |path: &PathBuf| {
-        let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        !hidden && path.extension().is_some_and(|extension| extension == "toml")
-    };
-    let mut paths: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(visible).collect();
-    paths.sort();
-    paths
-}
-
-fn read(path: &Path, report: &Report) -> Option<String> {
-    let wrong = |message| {
-        report.problem(Place::whole(path.display().to_string()), "", message);
-        None
-    };
-    match std::fs::read(path).map(String::from_utf8) {
-        Ok(Ok(text)) => Some(text),
-        Ok(Err(_)) => wrong("is not UTF-8 text; save it as UTF-8".to_owned()),
-        Err(error) => wrong(format!("cannot be read: {error}; is the path right?")),
-    }
-}
 
 /// Reads configuration files, the first being the main one, and what surrounds them.
 pub fn parse(files: &[File<'_>], surroundings: &Surroundings) -> Result<Loaded, Problems> {
@@ -149,6 +103,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
     // With a wrong zone what goes by it can still be checked.
     let clock = zone.clone().unwrap_or(TimeZone::UTC);
     let snapshots = snapshots::read(root, surroundings, &clock);
+    let commands = commands::read(root, surroundings);
     let none = "no camera; add [[camera]] with id and source";
     let cameras = root.entries("camera", keys::CAMERA, Some(none));
     let known: Vec<String> =
@@ -166,6 +121,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
         mqtt: mqtt?,
         history: history?,
         snapshots: snapshots?,
+        commands: commands?,
         cameras: read_cameras.into_iter().collect::<Option<_>>()?,
         watches: read_watches.into_iter().collect::<Option<_>>()?,
     };
@@ -221,6 +177,7 @@ mod tests {
             keys::MQTT,
             keys::HISTORY,
             keys::SNAPSHOTS,
+            keys::COMMANDS,
             keys::CAMERA,
             keys::REGION,
             keys::WATCH,

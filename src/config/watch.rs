@@ -25,6 +25,7 @@ pub struct WatchConfig {
     pub templates: Vec<String>,
     pub score: ScoreKind,
     pub publish_every: Duration,
+    pub enabled: bool,
     pub labels: Vec<LabelConfig>,
 }
 
@@ -60,11 +61,13 @@ pub(super) fn read(watch: &Section<'_>, known: &[String], zone: &TimeZone) -> Op
     let publish_every =
         watch.get_or("publish_every", Duration::from_secs(5), |value| duration(value, UP_TO_A_DAY));
     let active = active(watch, zone);
+    let enabled = watch.get_or("enabled", true, boolean);
     let none = "no labels; add [[watch.label]] with id, prompts and threshold";
     let sections = watch.entries("label", keys::LABEL, Some(none));
-    let by_default = active.clone().flatten();
+    let by_default =
+        Defaults { active: active.clone().flatten(), enabled: enabled.unwrap_or(true) };
     let labels: Vec<Option<LabelConfig>> =
-        sections.iter().map(|one| label(one, zone, by_default.as_ref())).collect();
+        sections.iter().map(|one| label(one, zone, &by_default)).collect();
     check_thresholds(watch, &sections, score);
     active?;
     Some(WatchConfig {
@@ -73,6 +76,7 @@ pub(super) fn read(watch: &Section<'_>, known: &[String], zone: &TimeZone) -> Op
         templates,
         score: score?,
         publish_every: publish_every?,
+        enabled: enabled?,
         labels: labels.into_iter().collect::<Option<_>>()?,
     })
 }
@@ -131,11 +135,14 @@ fn active(section: &Section<'_>, zone: &TimeZone) -> Option<Option<Schedule>> {
     Some(Some(Schedule::new(ranges, zone.clone())))
 }
 
-fn label(
-    label: &Section<'_>,
-    zone: &TimeZone,
-    by_default: Option<&Schedule>,
-) -> Option<LabelConfig> {
+/// What a watch says for its labels.
+struct Defaults {
+    active: Option<Schedule>,
+    /// Of a watch that is switched off no label is on.
+    enabled: bool,
+}
+
+fn label(label: &Section<'_>, zone: &TimeZone, by_default: &Defaults) -> Option<LabelConfig> {
     let id = label.require("id", "write a name, such as id = \"package\"", |value| {
         LabelId::try_new(&text(value)?).map_err(|error| error.to_string())
     });
@@ -157,11 +164,7 @@ fn label(
 }
 
 /// `Some(None)` for a background label, `None` when something was wrong.
-fn rule(
-    label: &Section<'_>,
-    zone: &TimeZone,
-    by_default: Option<&Schedule>,
-) -> Option<Option<LabelRule>> {
+fn rule(label: &Section<'_>, zone: &TimeZone, by_default: &Defaults) -> Option<Option<LabelRule>> {
     if !label.has("threshold") {
         for key in keys::RULE.iter().filter(|key| label.has(key)) {
             let message = "there is no threshold, so this label is background and never fires; \
@@ -180,6 +183,7 @@ fn rule(
     let consensus = label.get_or("for", Consensus::default(), consensus);
     let active = active(label, zone);
     let shadow = label.get_or("shadow", false, boolean);
+    let enabled = label.get_or("enabled", true, boolean);
     Some(Some(LabelRule {
         threshold: threshold? as f32,
         clear: clear? as f32,
@@ -187,8 +191,9 @@ fn rule(
         consensus: consensus?,
         cooldown: cooldown?,
         update_every: update_every?,
-        active: active?.or_else(|| by_default.cloned()),
+        active: active?.or_else(|| by_default.active.clone()),
         shadow: shadow?,
+        enabled: enabled? && by_default.enabled,
     }))
 }
 

@@ -45,7 +45,11 @@ impl Cameras {
         Self { ends, running: BTreeMap::new() }
     }
 
+    /// Starts a camera, unless it is switched off.
     pub(super) fn start(&mut self, camera: &Camera) -> anyhow::Result<()> {
+        if !camera.enabled {
+            return Ok(());
+        }
         let ends = self.ends.clone();
         let capture = Capture {
             camera: camera.id.clone(),

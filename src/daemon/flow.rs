@@ -10,9 +10,10 @@
 //! | publish → snapshots | 32 | the event goes without a picture, counted and logged |
 //! | snapshots → publish | 4 | wait: the publisher always takes in |
 //! | publish → link | 32 | probabilities dropped; places are kept for what must arrive |
-//! | link → publish | 32 | wait |
+//! | link → publish | 32 | wait; what was subscribed to is dropped, counted |
 //! | publish → alert | 64 | a cooldown counts from its event's end; who asks is told to ask again |
-//! | alert → publish, explanations | 64 | dropped |
+//! | publish → daemon, commands | 32 | refused as a flood |
+//! | daemon → publish, answers | 32 | wait: the publisher always takes in |
 //! | daemon → infer, alert | 1 (`watch`) | newest wins |
 
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -30,16 +31,21 @@ use crate::alert::{self, Alerts};
 use crate::backoff::Backoff;
 use crate::capture::gstreamer::Pace;
 use crate::clock::Clock;
+use crate::command::{self, Answer};
 use crate::config::Config;
 use crate::infer::engine::Engine;
 use crate::infer::{self, Inference};
 use crate::mailbox::{Receiver, WhenFull, mailbox};
+use crate::model::LabelKey;
 use crate::publish::history::{self, History, Limits};
 use crate::publish::mqtt::{self, Link};
 use crate::publish::snapshots::{self, Snapshots};
 use crate::publish::topics::Topics;
-use crate::publish::{self, Ask, Developed, Publisher, Reply, Shots, Undelivered};
+use crate::publish::{
+    self, Ask, Developed, LinkEvent, Message, Publisher, Reply, Shots, Undelivered,
+};
 use crate::status::Status;
+use crate::watch::explanation::{Explanation, Unknown};
 use crate::watch::{Notice, Observation, Request, WatchSet};
 
 /// What the publisher may take of the stop's deadline to send what is left.
@@ -123,6 +129,11 @@ fn start_infer(
 /// A node's running flow, from cameras to broker.
 pub(super) struct Flow {
     pub(super) stages: Stages,
+    /// Commands for the daemon.
+    pub(super) orders: mpsc::Receiver<command::Request>,
+    answers: mpsc::Sender<Answer>,
+    /// To the rules.
+    requests: mpsc::Sender<Request>,
     publisher: JoinHandle<Undelivered>,
     history: Worker,
     /// `None` when no pictures are made.
@@ -140,19 +151,11 @@ impl Flow {
         let (from_link, events) = mpsc::channel(32);
         let (asks, asked) = mpsc::channel(1024);
         let (kept, replies) = mpsc::channel(1024);
-        let (answers, answered) = mpsc::channel(64);
+        let (to_daemon, orders) = mpsc::channel(32);
+        let (to_publisher, answered) = mpsc::channel(32);
+        let commands = config.commands.enabled.then_some(to_daemon);
         let topics = Topics::new(&config.mqtt.prefix, &config.node);
-        let link = Link {
-            broker: config.mqtt.broker.clone(),
-            security: mqtt::security(&config.mqtt.broker).context("TLS for the broker")?,
-            client_id: format!("seewhen-{}", config.node),
-            will_topic: Some(topics.available()),
-            subscriptions: publish::subscriptions(&topics, &config.mqtt.discovery),
-            messages,
-            events: from_link,
-            backoff: Backoff::default(),
-            status: status.clone(),
-        };
+        let link = link(config, &topics, messages, from_link, &status)?;
         let clock = Clock::start();
         let history = start_history(config, asked, kept, clock)?;
         let (developing, developed) = mpsc::channel(4);
@@ -161,15 +164,15 @@ impl Flow {
             inbox,
             events,
             replies,
-            answered,
             developed,
+            answers: answered,
             grace: GRACE,
             settings: publish::Settings {
                 link: to_link,
                 history: asks,
-                requests,
-                answers,
+                requests: requests.clone(),
                 shots,
+                commands,
                 status,
                 clock,
                 node: config.node.clone(),
@@ -183,6 +186,9 @@ impl Flow {
         }
         Ok(Self {
             stages,
+            orders,
+            answers: to_publisher,
+            requests,
             publisher: tokio::spawn(publish::run(publisher)),
             history,
             snapshots,
@@ -190,10 +196,33 @@ impl Flow {
         })
     }
 
+    /// Tells what became of a command.
+    pub(super) async fn answer(&self, answer: Answer) {
+        if self.answers.send(answer).await.is_err() {
+            tracing::debug!("nobody listens to answers any more");
+        }
+    }
+
+    /// Asks the rules why a label is on or off; `None` when they have too much to do.
+    pub(super) fn explain(
+        &self,
+        key: LabelKey,
+    ) -> Option<oneshot::Receiver<Result<Explanation, Unknown>>> {
+        let (tell, told) = oneshot::channel();
+        let answer = Box::new(move |explanation| {
+            if tell.send(explanation).is_err() {
+                tracing::debug!("an explanation came too late");
+            }
+        });
+        self.requests.try_send(Request::Explain { key, answer }).ok()?;
+        Some(told)
+    }
+
     /// Stops the cameras and waits for every later stage to end because its input closed.
     /// Returns the names of what was not done by the deadline.
     pub(super) async fn stop(self, deadline: Instant) -> Vec<String> {
-        let Self { stages, publisher, history, snapshots, link } = self;
+        let Self { stages, publisher, history, snapshots, link, requests, .. } = self;
+        drop(requests);
         let Stages { cameras, mut infer, alert, sets } = stages;
         let mut stragglers = cameras.stop_all(deadline).await;
         drop(sets);
@@ -244,6 +273,30 @@ fn start_history(
         clock,
     };
     Worker::start("history".to_owned(), move || history::run(history))
+}
+
+fn link(
+    config: &Config,
+    topics: &Topics,
+    messages: mpsc::Receiver<Message>,
+    events: mpsc::Sender<LinkEvent>,
+    status: &Arc<Status>,
+) -> anyhow::Result<Link> {
+    Ok(Link {
+        broker: config.mqtt.broker.clone(),
+        security: mqtt::security(&config.mqtt.broker).context("TLS for the broker")?,
+        client_id: format!("seewhen-{}", config.node),
+        will_topic: Some(topics.available()),
+        subscriptions: publish::subscriptions(
+            topics,
+            &config.mqtt.discovery,
+            config.commands.enabled,
+        ),
+        messages,
+        events,
+        backoff: Backoff::default(),
+        status: status.clone(),
+    })
 }
 
 /// One for each node: two that run beside each other do not send each other's events.

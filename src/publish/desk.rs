@@ -1,7 +1,7 @@
 //! What the publisher does with each notice, reply and confirmation: topics set afresh, events kept and
 //! then sent.
 
-mod explain;
+mod commands;
 mod keeping;
 mod labels;
 mod pictures;
@@ -23,6 +23,7 @@ use super::home_assistant::HomeAssistant;
 use super::outbox::{Arrived, IN_FLIGHT, Next, Outbox, Waiting};
 use super::payload;
 use super::{Ask, LinkEvent, Message, Reply, Settings, Settled, Undelivered};
+use crate::command::intake::Intake;
 use crate::model::{CameraId, EventKind, LabelKey, ModelState};
 use crate::status::Stage;
 use crate::watch::{Notice, Request, WatchSet};
@@ -49,16 +50,23 @@ pub(super) struct Desk {
     model: Arc<str>,
     /// Frames analysed by all cameras when the node's status was last published.
     analysed: (u64, Instant),
+    /// Frames that all cameras analysed per second then.
+    rate: f64,
     /// Why events are not kept.
     trouble: Option<String>,
     darkroom: Darkroom,
+    intake: Intake,
 }
 
 impl Desk {
     pub(super) fn new(settings: Settings) -> Self {
         let mut desk = Self {
             outbox: Outbox::new(settings.capacity),
-            home_assistant: HomeAssistant::new(settings.discovery.clone(), settings.shots.shown),
+            home_assistant: HomeAssistant::new(
+                settings.discovery.clone(),
+                settings.shots.shown,
+                settings.commands.is_some(),
+            ),
             settings,
             connection: 0,
             known: BTreeSet::new(),
@@ -70,8 +78,10 @@ impl Desk {
             earlier: None,
             model: "".into(),
             analysed: (0, Instant::now()),
+            rate: 0.0,
             trouble: None,
             darkroom: Darkroom::default(),
+            intake: Intake::default(),
         };
         desk.retain(desk.settings.topics.available(), payload::ONLINE);
         desk
@@ -136,6 +146,11 @@ impl Desk {
             if self.settings.shots.shown {
                 self.outbox.hide(self.settings.topics.snapshot(camera));
             }
+            self.outbox.retain(self.settings.topics.enabled_state(camera), "");
+        }
+        for camera in &set.cameras {
+            let state = if camera.enabled { payload::ON } else { payload::OFF };
+            self.retain(self.settings.topics.enabled_state(&camera.id), state);
         }
         self.known = known;
         self.model = set.model.clone();
@@ -184,12 +199,10 @@ impl Desk {
                 }
             }
             LinkEvent::Disconnected => self.outbox.disconnected(),
-            LinkEvent::Received { topic, payload, retained }
-                if *topic == self.settings.topics.command() =>
-            {
-                self.command(payload, *retained);
-            }
             LinkEvent::Received { topic, payload, retained } => {
+                if self.command(topic, payload, *retained) {
+                    return;
+                }
                 let Settings { topics, node, .. } = &self.settings;
                 let own = (topics, node);
                 let messages = self.home_assistant.heard(topic, payload, *retained, own);
@@ -256,14 +269,19 @@ impl Desk {
     /// Sends what is worth something only now, or not at all: QoS 0, dropped when nobody is
     /// there or the link is busy.
     fn send_now(&self, topic: String, payload: Vec<u8>) {
+        self.send_once(topic, payload, false);
+    }
+
+    /// The same, `confirmed` or not. Nobody waits for the confirmation.
+    fn send_once(&self, topic: String, payload: Vec<u8>, confirmed: bool) {
         let link = &self.settings.link;
-        // Places stay free for the confirmed messages.
+        // Places stay free for the messages that must arrive.
         if self.outbox.is_connected() && link.capacity() > usize::from(IN_FLIGHT) {
+            // The outbox knows no token 0.
             let (connection, token) = (self.connection, 0);
-            let message =
-                Message { topic, payload, retain: false, confirmed: false, token, connection };
+            let message = Message { topic, payload, retain: false, confirmed, token, connection };
             if link.try_send(message).is_err() {
-                tracing::debug!("probabilities or a reply dropped: the link is busy");
+                tracing::debug!("a message is dropped: the link is busy");
             }
         }
     }

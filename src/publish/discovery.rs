@@ -32,10 +32,10 @@ pub struct Discovery<'a> {
     pub node: &'a NodeId,
     /// Of seewhen.
     pub version: &'a str,
-    /// Whether there are pictures of events: without, no entity is made for them.
-    pub pictures: bool,
     /// Whether somebody listens on the topics of commands: without, no entity is made for them.
     pub commands: bool,
+    /// The same for pictures of events.
+    pub pictures: bool,
 }
 
 impl Discovery<'_> {

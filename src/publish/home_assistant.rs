@@ -32,14 +32,16 @@ pub(super) struct HomeAssistant {
     prefix: String,
     /// Pictures are shown.
     pictures: bool,
+    /// Somebody listens to commands.
+    commands: bool,
     /// What it is to know; `None` before the first watches.
     messages: Option<Messages>,
     greeting: Option<Instant>,
 }
 
 impl HomeAssistant {
-    pub(super) fn new(prefix: String, pictures: bool) -> Self {
-        Self { prefix, pictures, messages: None, greeting: None }
+    pub(super) fn new(prefix: String, pictures: bool, commands: bool) -> Self {
+        Self { prefix, pictures, commands, messages: None, greeting: None }
     }
 
     fn discovery<'a>(&'a self, topics: &'a Topics, node: &'a NodeId) -> Discovery<'a> {
@@ -49,7 +51,7 @@ impl HomeAssistant {
             node,
             version: env!("CARGO_PKG_VERSION"),
             pictures: self.pictures,
-            commands: false,
+            commands: self.commands,
         }
     }
 
@@ -116,7 +118,8 @@ mod tests {
 
     fn set(cameras: &[&str]) -> WatchSet {
         let stale_after = Duration::from_secs(1);
-        let camera = |id| WatchedCamera { id: CameraId::try_new(id).unwrap(), stale_after };
+        let camera =
+            |id| WatchedCamera { id: CameraId::try_new(id).unwrap(), stale_after, enabled: true };
         WatchSet {
             cameras: cameras.iter().map(|id| camera(id)).collect(),
             watches: Vec::new(),
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn what_an_earlier_life_told_is_taken_back() {
         let (topics, node) = own();
-        let mut home = HomeAssistant::new("homeassistant".to_owned(), true);
+        let mut home = HomeAssistant::new("homeassistant".to_owned(), true, true);
         let before = home.watching(&set(&["porch"]), &topics, &node);
         assert_eq!(before.keys().collect::<Vec<_>>(), [NODE, PORCH]);
         let mut old: serde_json::Value = serde_json::from_slice(&before[PORCH]).unwrap();
@@ -150,7 +153,7 @@ mod tests {
         assert!(home.heard(PORCH, &old, false, own).is_empty(), "that was said just now");
         assert!(home.heard(PORCH, &before[PORCH], true, own).is_empty(), "the same is no news");
         // The camera goes while seewhen is stopped.
-        let mut home = HomeAssistant::new("homeassistant".to_owned(), true);
+        let mut home = HomeAssistant::new("homeassistant".to_owned(), true, true);
         home.watching(&set(&[]), &topics, &node);
         let cleared = Messages::from([(PORCH.to_owned(), Vec::new())]);
         assert_eq!(home.heard(PORCH, &old, true, own), cleared);
@@ -161,7 +164,7 @@ mod tests {
     #[test]
     fn a_start_is_answered_a_little_later() {
         let (topics, node) = own();
-        let mut home = HomeAssistant::new("homeassistant".to_owned(), true);
+        let mut home = HomeAssistant::new("homeassistant".to_owned(), true, true);
         let mut hear = |topic, payload: &[u8], retained| {
             home.greeting = None;
             assert!(home.heard(topic, payload, retained, (&topics, &node)).is_empty());
@@ -176,7 +179,7 @@ mod tests {
     #[test]
     fn turned_off_it_says_and_hears_nothing() {
         let (topics, node) = own();
-        let mut home = HomeAssistant::new(String::new(), true);
+        let mut home = HomeAssistant::new(String::new(), true, true);
         assert!(home.watching(&set(&["porch"]), &topics, &node).is_empty());
         assert!(home.heard(PORCH, b"{}", true, (&topics, &node)).is_empty());
         assert!(subscriptions("").is_empty());

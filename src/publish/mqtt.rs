@@ -27,6 +27,7 @@ use self::flight::Flight;
 use self::wire::{Client, EventLoop, Heard};
 use super::{LinkEvent, Message};
 use crate::backoff::Backoff;
+use crate::command::shortened;
 use crate::config::Broker;
 use crate::status::Status;
 
@@ -181,6 +182,7 @@ impl Connection<'_> {
                 }
                 Ok(Heard::TooLarge { topic, size }) => {
                     self.status.message_ignored();
+                    let topic = shortened(&topic, 100);
                     tracing::warn!(topic, size, "a message larger than 64 KiB is ignored");
                     continue;
                 }

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use self::explanation::{explained, explanation_fields, refused};
+pub use self::explanation::explanation_fields;
 
+use crate::command::Answer;
 use crate::model::{
     CameraChange, DecodeStrategy, Event, LabelId, LabelKey, NodeId, Probability, Region,
     Suppressed, WallTime,
@@ -186,10 +187,11 @@ struct NodeStatusPayload<'a> {
     outbox: usize,
     history: Option<&'a str>,
     snapshots: Option<&'a str>,
+    commands: BTreeMap<&'static str, u64>,
 }
 
 /// What a node says of itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct NodeStatus<'a> {
     /// Of seewhen.
     pub version: &'a str,
@@ -206,6 +208,8 @@ pub struct NodeStatus<'a> {
     pub history: Option<&'a str>,
     /// Why pictures are not kept; `None` while they are, or are not to be.
     pub snapshots: Option<&'a str>,
+    /// How many commands came to each end.
+    pub commands: &'a [(&'static str, u64)],
 }
 
 /// A node's state as JSON.
@@ -219,6 +223,36 @@ pub fn node_status(status: &NodeStatus<'_>) -> Vec<u8> {
         outbox: status.outbox,
         history: status.history,
         snapshots: status.snapshots,
+        commands: status.commands.iter().copied().collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct ReplyPayload<'a> {
+    id: Option<&'a str>,
+    topic: Option<&'a str>,
+    command: Option<&'a str>,
+    ok: bool,
+    reason: Option<&'a str>,
+    persisted: Option<bool>,
+    notes: &'a [String],
+    explanation: Option<serde_json::Value>,
+}
+
+/// The answer to a command as JSON. `reason`: why it was not carried out; `persisted`: it will be so
+/// after a restart, null when nothing was changed; `notes`: what was done besides; `explanation`: what
+/// was asked for.
+pub fn reply(answer: &Answer) -> Vec<u8> {
+    let (done, refusal) = (answer.result.as_ref().ok(), answer.result.as_ref().err());
+    json(&ReplyPayload {
+        id: answer.tag.id.as_deref(),
+        topic: answer.tag.topic.as_deref(),
+        command: answer.tag.command,
+        ok: done.is_some(),
+        reason: refusal.map(|refusal| refusal.reason.as_str()),
+        persisted: done.and_then(|done| done.persisted),
+        notes: done.map(|done| done.notes.as_slice()).unwrap_or_default(),
+        explanation: done.and_then(|done| done.explanation.as_deref()).map(explanation_fields),
     })
 }
 
@@ -362,10 +396,11 @@ mod tests {
             outbox: 2,
             history: Some("the disk is full"),
             snapshots: None,
+            commands: &[("done", 3), ("too_large", 0)],
         };
         assert_eq!(
             text(node_status(&status)),
-            r#"{"version":"1.2.3","model":"mini","provider":"openvino","precision":null,"fps":8.0,"outbox":2,"history":"the disk is full","snapshots":null}"#
+            r#"{"version":"1.2.3","model":"mini","provider":"openvino","precision":null,"fps":8.0,"outbox":2,"history":"the disk is full","snapshots":null,"commands":{"done":3,"too_large":0}}"#
         );
         assert_eq!(
             text(attributes(Some(0.9), 0.8, Some(WallTime(2.000_4)))),

@@ -17,6 +17,8 @@ pub enum Verdict {
     On,
     /// A label without a threshold.
     Background,
+    /// The label is switched off, or its watch or camera.
+    Disabled,
     /// The camera gives no frames, or is switched off: [`Explanation::camera`] has why.
     CameraAway,
     /// The model's device is gone, for this reason.
@@ -44,6 +46,7 @@ impl Verdict {
         match self {
             Self::On => "on",
             Self::Background => "background",
+            Self::Disabled => "disabled",
             Self::CameraAway => "camera_away",
             Self::ModelAway(_) => "model_away",
             Self::NoFrame => "no_frame",
@@ -157,7 +160,11 @@ impl Explanation {
         let unchanged = self.frame.as_ref().map_or(0, |frame| frame.unchanged);
         let of_a_frame = !matches!(
             self.verdict,
-            Verdict::CameraAway | Verdict::ModelAway(_) | Verdict::NoFrame | Verdict::Inactive
+            Verdict::Disabled
+                | Verdict::CameraAway
+                | Verdict::ModelAway(_)
+                | Verdict::NoFrame
+                | Verdict::Inactive
         );
         if unchanged > 0 && of_a_frame {
             let frames = counted(u64::from(unchanged), "frame");
@@ -172,6 +179,7 @@ impl Explanation {
         match &self.verdict {
             Verdict::On => self.stay(standing),
             Verdict::Background => "it has no threshold".to_owned(),
+            Verdict::Disabled => "it is switched off, or its watch or camera is".to_owned(),
             Verdict::CameraAway => match &self.camera {
                 Some(camera) => {
                     let reason =

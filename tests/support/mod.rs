@@ -10,7 +10,7 @@ pub mod rtsp;
 pub mod schema;
 pub mod web;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -139,6 +139,17 @@ impl Broker {
         wait_for("mosquitto listens", Duration::from_secs(10), || {
             std::net::TcpStream::connect(("127.0.0.1", self.port)).ok()
         });
+    }
+
+    /// Sends one message; an empty payload that is retained clears its topic.
+    pub fn publish(&self, topic: &str, payload: &[u8], retain: bool) {
+        let mut command = Command::new("mosquitto_pub");
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-q", "1", "-t", topic]);
+        command.arg(if payload.is_empty() { "-n" } else { "-s" });
+        command.args(retain.then_some("-r")).stdin(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(payload).unwrap();
+        assert!(child.wait().unwrap().success(), "mosquitto_pub -t {topic}");
     }
 
     pub fn subscribe(&self) -> Subscriber {

@@ -47,14 +47,14 @@ pub async fn start_with(
     // A history that has nothing and has ended: events go out all the same.
     let (history, _) = mpsc::channel(1);
     let (_, replies) = mpsc::channel(1);
-    let (answers, answered) = mpsc::channel(1);
+    let (_, answers) = mpsc::channel(1);
     let node = NodeId::try_new("gate").unwrap();
     let settings = Settings {
         link,
         history,
         requests,
-        answers,
         shots,
+        commands: None,
         status: Arc::new(Status::default()),
         clock,
         topics: Topics::new("seewhen", &node),
@@ -66,7 +66,7 @@ pub async fn start_with(
         inbox,
         events,
         replies,
-        answered,
+        answers,
         developed,
         grace,
         settings,

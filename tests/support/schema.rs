@@ -65,6 +65,7 @@ pub fn of_topic(topic: &str) -> Option<&'static str> {
     let levels: Vec<&str> = topic.split('/').collect();
     match levels[..] {
         ["seewhen", _, "status"] => Some("node-status"),
+        ["seewhen", _, "reply"] => Some("reply"),
         ["seewhen", _, _, "status"] => Some("camera-status"),
         ["seewhen", _, _, _, "probabilities"] => Some("probabilities"),
         ["seewhen", _, _, _, _, "attributes"] => Some("attributes"),

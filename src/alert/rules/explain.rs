@@ -107,6 +107,9 @@ impl Rules {
         if matches!(memory.phase, Phase::On(_)) {
             return Verdict::On;
         }
+        if !rule.enabled || self.set.is_off(&key.camera) {
+            return Verdict::Disabled;
+        }
         if around.camera.is_some_and(|camera| camera.state != CameraState::Running) {
             return Verdict::CameraAway;
         }

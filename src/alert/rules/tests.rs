@@ -27,6 +27,7 @@ fn rule() -> LabelRule {
         update_every: ms(0),
         active: None,
         shadow: false,
+        enabled: true,
     }
 }
 
@@ -42,7 +43,9 @@ fn schedule(ranges: &[&str], zone: &str) -> Schedule {
 fn set(revision: u64, rule: Option<LabelRule>) -> Arc<WatchSet> {
     let label = |id: &str, rule| Label { id: LabelId::try_new(id).unwrap(), rule };
     Arc::new(WatchSet {
-        cameras: CAMERAS.map(|id| WatchedCamera { id: named(id), stale_after: STALE }).into(),
+        cameras: CAMERAS
+            .map(|id| WatchedCamera { id: named(id), stale_after: STALE, enabled: true })
+            .into(),
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
             cameras: CAMERAS.map(named).into(),
@@ -50,6 +53,7 @@ fn set(revision: u64, rule: Option<LabelRule>) -> Arc<WatchSet> {
             score: ScoreKind::Softmax,
             matrix: Array2::zeros((2, 1)),
             publish_every: ms(0),
+            enabled: true,
         }],
         logit_scale: 100.0,
         logit_bias: 0.0,
@@ -242,6 +246,26 @@ fn a_label_that_goes_away_ends_and_one_that_stays_goes_on() {
     let events = rules.adopt(&set(3, None));
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].kind, EventKind::End);
+}
+
+#[test]
+fn what_is_switched_off_ends_and_never_fires() {
+    let first = set(1, Some(rule()));
+    let off = set(2, Some(LabelRule { enabled: false, ..rule() }));
+    let mut camera_off = WatchSet::clone(&first);
+    camera_off.revision = 2;
+    camera_off.cameras[0].enabled = false;
+    for second in [off, Arc::new(camera_off)] {
+        let mut rules = Rules::new(first.clone());
+        rules.observe(&frame(&first, 0, 0.9));
+        let events = rules.adopt(&second);
+        assert_eq!((events.len(), events[0].kind), (1, EventKind::End));
+        assert!(!second.wants(&camera()) || rules.observe(&frame(&second, 1, 0.9)).is_empty());
+        let mut third = WatchSet::clone(&first);
+        third.revision = 3;
+        let third = Arc::new(third);
+        assert_eq!(rules.observe(&frame(&third, 2, 0.9))[0].kind, EventKind::Start);
+    }
 }
 
 #[test]

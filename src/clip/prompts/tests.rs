@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::Config;
 use crate::config::{
-    Broker, Camera, CameraSource, Device, LabelConfig, ModelConfig, MqttConfig, MqttVersion,
+    Broker, Camera, CameraSource, LabelConfig, ModelConfig, MqttConfig, MqttVersion,
 };
 use crate::model::Every;
 use crate::model::{CameraId, LabelId, NodeId, View, WatchId};
@@ -48,16 +48,7 @@ fn config() -> Config {
     };
     Config {
         node: NodeId::try_new("n").unwrap(),
-        model: ModelConfig {
-            bundle: "mini".into(),
-            device: Device::Auto,
-            precision: crate::config::Precision::Auto,
-            gpu_memory: 0,
-            dir: None,
-            prompt_cache: None,
-            max_batch: 1,
-            max_wait: Duration::ZERO,
-        },
+        model: ModelConfig { max_batch: 1, ..ModelConfig::default() },
         mqtt: MqttConfig {
             broker: Broker {
                 host: "h".into(),
@@ -73,6 +64,11 @@ fn config() -> Config {
         },
         history: crate::config::HistoryConfig { dir: None, keep: Duration::ZERO, max_size: 1 },
         snapshots: no_snapshots(),
+        commands: crate::config::CommandsConfig {
+            enabled: false,
+            persist: false,
+            file: PathBuf::new(),
+        },
         cameras: vec![Camera {
             id: camera.clone(),
             source: CameraSource::File(PathBuf::from("x")),
@@ -85,6 +81,7 @@ fn config() -> Config {
             repeat: false,
             connect_timeout: Duration::from_secs(1),
             stall_timeout: Duration::from_secs(10),
+            enabled: true,
         }],
         watches: vec![WatchConfig {
             id: WatchId::try_new("w").unwrap(),
@@ -92,6 +89,7 @@ fn config() -> Config {
             templates: vec!["{}".into(), "a photo of {}".into()],
             score: ScoreKind::Softmax,
             publish_every: Duration::ZERO,
+            enabled: true,
             labels: vec![label("a", &["x"]), label("b", &["y"])],
         }],
     }

@@ -28,11 +28,14 @@ impl Desk {
             let fresh = Attributes { probability: None, threshold: rule.threshold, since: None };
             let now = Attributes { threshold: rule.threshold, ..known.unwrap_or(fresh) };
             self.retain_attributes(&key, now);
+            let threshold = payload::threshold(rule.threshold);
+            self.retain(self.settings.topics.threshold_state(&key), threshold);
             labels.insert(key, now);
         }
         for key in std::mem::replace(&mut self.labels, labels).into_keys() {
             self.outbox.retain(self.settings.topics.state(&key), "");
             self.outbox.retain(self.settings.topics.attributes(&key), "");
+            self.outbox.retain(self.settings.topics.threshold_state(&key), "");
         }
     }
 

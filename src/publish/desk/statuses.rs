@@ -43,23 +43,33 @@ impl Desk {
         if self.model.is_empty() {
             return;
         }
-        let counts = self.settings.status.counts();
-        let analysed: u64 = counts.iter().map(|(_, counts)| counts.analysed).sum();
-        let (before, since) = std::mem::replace(&mut self.analysed, (analysed, Instant::now()));
-        let seconds = since.elapsed().as_secs_f64();
+        self.measure_rate();
         let runs_on = self.settings.status.runs_on();
         let status = payload::node_status(&NodeStatus {
             version: env!("CARGO_PKG_VERSION"),
             model: &self.model,
             provider: runs_on.as_ref().map(|runs_on| runs_on.provider.as_str()),
             precision: runs_on.as_ref().map(|runs_on| runs_on.precision.as_str()),
-            // Too short a time says nothing.
-            fps: if seconds < 1.0 { 0.0 } else { analysed.saturating_sub(before) as f64 / seconds },
+            fps: self.rate,
             outbox: self.outbox.waiting(),
             history: self.trouble.as_deref(),
             snapshots: self.darkroom.trouble(),
+            commands: &self.settings.status.commands(),
         });
         self.retain(self.settings.topics.node_status(), status);
+    }
+
+    fn measure_rate(&mut self) {
+        let (before, since) = self.analysed;
+        let seconds = since.elapsed().as_secs_f64();
+        // Too short a time says nothing.
+        if seconds < 1.0 {
+            return;
+        }
+        let counts = self.settings.status.counts();
+        let analysed: u64 = counts.iter().map(|(_, counts)| counts.analysed).sum();
+        self.rate = analysed.saturating_sub(before) as f64 / seconds;
+        self.analysed = (analysed, Instant::now());
     }
 
     pub(super) fn publish_status(&mut self, camera: &CameraId) {

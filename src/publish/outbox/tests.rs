@@ -304,8 +304,10 @@ fn of_pictures_the_newest_goes_when_nothing_else_has_to() {
     push(&mut outbox, 2);
     outbox.retain("t".into(), "ON");
     assert!(pictures(&mut outbox).is_empty());
+    let (first, text) = next(&mut outbox).unwrap();
+    assert_eq!(text, "1");
+    assert!(pictures(&mut outbox).is_empty(), "a state waits");
     deliver(&mut outbox, "t=ON");
-    let (first, _) = next(&mut outbox).unwrap();
     assert!(pictures(&mut outbox).is_empty(), "the second waits for the first");
     outbox.acked(first).unwrap();
     assert!(pictures(&mut outbox).is_empty(), "it has not been sent yet");

@@ -4,30 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{SuppressedPayload, json as bytes, rounded, seconds};
-use crate::watch::explanation::{Explanation, Standing, Unknown};
-
-/// The answer to the command with this `id`: an explanation, or the reason why there is none.
-pub fn explained(id: &Value, result: &Result<Explanation, Unknown>) -> Vec<u8> {
-    let reason = result.as_ref().err().map(Unknown::to_string);
-    let explanation = result.as_ref().ok().map(explanation_fields);
-    answer(id, reason.as_deref(), explanation.as_ref())
-}
-
-/// The answer to the command `explain` that cannot be followed.
-pub fn refused(id: &Value, reason: &str) -> Vec<u8> {
-    answer(id, Some(reason), None)
-}
-
-fn answer(id: &Value, reason: Option<&str>, explanation: Option<&Value>) -> Vec<u8> {
-    bytes(&json!({
-        "id": id,
-        "command": "explain",
-        "ok": reason.is_none(),
-        "reason": reason,
-        "explanation": explanation,
-    }))
-}
+use super::{SuppressedPayload, rounded, seconds};
+use crate::watch::explanation::{Explanation, Standing};
 
 /// All that is known of why a label is on or off. Times are Unix seconds, lengths seconds.
 pub fn explanation_fields(explanation: &Explanation) -> Value {
