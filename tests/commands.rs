@@ -30,7 +30,7 @@ fn a_camera_is_switched_and_a_threshold_set_by_topic() {
     let topic = "seewhen/test/yard/enabled/set";
     let reply = bench.heard.expect("/reply", SOON, |heard| heard.json()["topic"] == topic).json();
     let wanted = json!({ "id": null, "topic": topic, "command": "disable", "ok": true,
-        "reason": null, "persisted": true, "notes": [] });
+        "reason": null, "persisted": true, "notes": [], "explanation": null });
     assert_eq!(reply, wanted);
     assert!(kept(&seewhen).contains("enabled = false"), "{}", kept(&seewhen));
     let frames = seewhen.log().matches("frames are flowing").count();
@@ -80,6 +80,39 @@ fn a_camera_is_switched_and_a_threshold_set_by_topic() {
         assert_eq!(reply["topic"], format!("seewhen/test/{topic}"));
     }
     bench.becomes("yard/garden/bars/threshold/state", "0.0003");
+}
+
+#[test]
+fn a_snapshot_and_an_explanation_are_had_for_the_asking() {
+    let broker = Broker::start();
+    let bench = Bench::new(&broker);
+    let seewhen = Seewhen::start(&still(&broker));
+    bench.becomes("yard/garden/bars/state", "ON");
+    let explain =
+        json!({ "command": "explain", "camera": "yard", "watch": "garden", "label": "bars" });
+    let reply = bench.done(explain.clone());
+    assert_eq!(reply["explanation"]["why"], "on", "{reply}");
+    assert!(reply["persisted"].is_null(), "nothing was changed: {reply}");
+    let unknown =
+        json!({ "command": "explain", "camera": "yard", "watch": "garden", "label": "x" });
+    assert!(bench.refused(unknown).contains("labels: bars, grass"));
+
+    let files = || {
+        let days = std::fs::read_dir(seewhen.folder.path().join("snapshots/test/yard")).ok()?;
+        let count =
+            |day: std::fs::DirEntry| std::fs::read_dir(day.path()).map_or(0, Iterator::count);
+        Some(days.flatten().map(count).sum::<usize>())
+    };
+    support::wait_for("the picture of the event", SOON, || (files()? == 1).then_some(()));
+    bench.done(json!({ "command": "snapshot", "camera": "yard" }));
+    support::wait_for("one more", SOON, || (files()? == 2).then_some(()));
+    assert!(broker.retained("test/yard/snapshot", SOON).is_some());
+
+    bench.done(json!({ "command": "disable", "watch": "garden", "label": "bars" }));
+    assert_eq!(bench.done(explain)["explanation"]["why"], "disabled");
+    bench.done(json!({ "command": "disable", "camera": "yard" }));
+    let reason = bench.refused(json!({ "command": "snapshot", "camera": "yard" }));
+    assert_eq!(reason, "camera yard is switched off");
 }
 
 #[test]

@@ -109,10 +109,10 @@ fn the_running_seewhen_says_why() {
     for (label, expected) in [
         (
             "picture/room/dog",
-            "the watch has no label \"dog\"; it has bars, street, trial, asleep, rest",
+            "no label \"dog\" in watch \"room\"; labels: bars, street, trial, asleep, rest",
         ),
-        ("picture/hall/street", "no watch \"hall\" looks at this camera; there are room"),
-        ("yard/room/street", "there is no camera \"yard\"; there are picture"),
+        ("picture/hall/street", "no watch \"hall\"; watches: room"),
+        ("yard/room/street", "no camera \"yard\"; cameras: picture"),
         ("picture/room/a b", "label: \"a b\" cannot be an id"),
     ] {
         let output = explain(&seewhen, &[label]);
@@ -142,7 +142,7 @@ fn the_running_seewhen_says_why() {
     );
 }
 
-/// Whoever has the broker may ask too; what is retained by mistake or makes no sense is passed over.
+/// Whoever has the broker may ask too; what is retained by mistake or makes no sense is refused.
 #[test]
 fn a_command_is_answered_by_its_id() {
     let broker = Broker::start();
@@ -173,6 +173,10 @@ fn a_command_is_answered_by_its_id() {
     );
     let replies: Vec<Value> =
         subscriber.on("test/reply").iter().map(|heard| heard.json()).collect();
-    assert_eq!(replies.len(), 2, "{replies:?}");
-    assert_eq!(replies[0]["reason"], "label: found null; write an id");
+    let done: Vec<&Value> = replies.iter().filter(|reply| reply["ok"] == true).collect();
+    assert_eq!(done, [&reply.json()], "{replies:?}");
+    let retained = replies.iter().find(|reply| reply["id"] == "retained").unwrap();
+    assert!(retained["reason"].as_str().unwrap().contains("clear it"), "{retained}");
+    // A message without a payload clears what is retained, and is no command.
+    assert_eq!(replies.len(), 6, "{replies:?}");
 }

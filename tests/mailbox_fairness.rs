@@ -43,7 +43,7 @@ prompts = ["cars on a street"]
 
 /// The last counters that the log gives for a camera.
 fn counter(log: &str, camera: &str, name: &str) -> u64 {
-    let summary = |line: &&str| line.contains(&format!("so far camera={camera} "));
+    let summary = |line: &&str| line.contains(&format!("so far camera={camera} received="));
     let line = log.lines().rfind(summary);
     let line = line.unwrap_or_else(|| panic!("no summary of {camera}:\n{log}"));
     let value = line.split_whitespace().find_map(|word| word.strip_prefix(&format!("{name}=")));

@@ -135,8 +135,10 @@ impl Node {
         if !topic && dir.is_none() {
             return Err(refuse("snapshots are off: snapshots.topic is false, snapshots.dir empty"));
         }
-        if !self.status.ask_snapshot(camera) {
-            return Err(refuse(format!("camera {camera} gives no frames: look at its status")));
+        let mut cameras = self.config.cameras.iter();
+        let off = cameras.any(|known| known.id == *camera && !known.enabled);
+        if off || !self.status.ask_snapshot(camera) {
+            return Err(refuse(format!("camera {camera} is switched off")));
         }
         let notes = vec!["it is the next frame that is analysed".to_owned()];
         Ok(Done { notes, ..Done::default() })

@@ -11,7 +11,7 @@
 //! | snapshots → publish | 4 | wait: the publisher always takes in |
 //! | publish → link | 32 | probabilities dropped; places are kept for what must arrive |
 //! | link → publish | 32 | wait; what was subscribed to is dropped, counted |
-//! | publish → alert | 64 | a cooldown counts from its event's end; who asks is told to ask again |
+//! | publish, daemon → alert | 64 | a cooldown counts from its event's end; who asks is told to ask again |
 //! | publish → daemon, commands | 32 | refused as a flood |
 //! | daemon → publish, answers | 32 | wait: the publisher always takes in |
 //! | daemon → infer, alert | 1 (`watch`) | newest wins |

@@ -2,14 +2,15 @@
 //! so that a change inside cannot change a topic by accident. Pure.
 
 mod explanation;
+mod reply;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 pub use self::explanation::explanation_fields;
+pub use self::reply::reply;
 
-use crate::command::Answer;
 use crate::model::{
     CameraChange, DecodeStrategy, Event, LabelId, LabelKey, NodeId, Probability, Region,
     Suppressed, WallTime,
@@ -224,35 +225,6 @@ pub fn node_status(status: &NodeStatus<'_>) -> Vec<u8> {
         history: status.history,
         snapshots: status.snapshots,
         commands: status.commands.iter().copied().collect(),
-    })
-}
-
-#[derive(Serialize)]
-struct ReplyPayload<'a> {
-    id: Option<&'a str>,
-    topic: Option<&'a str>,
-    command: Option<&'a str>,
-    ok: bool,
-    reason: Option<&'a str>,
-    persisted: Option<bool>,
-    notes: &'a [String],
-    explanation: Option<serde_json::Value>,
-}
-
-/// The answer to a command as JSON. `reason`: why it was not carried out; `persisted`: it will be so
-/// after a restart, null when nothing was changed; `notes`: what was done besides; `explanation`: what
-/// was asked for.
-pub fn reply(answer: &Answer) -> Vec<u8> {
-    let (done, refusal) = (answer.result.as_ref().ok(), answer.result.as_ref().err());
-    json(&ReplyPayload {
-        id: answer.tag.id.as_deref(),
-        topic: answer.tag.topic.as_deref(),
-        command: answer.tag.command,
-        ok: done.is_some(),
-        reason: refusal.map(|refusal| refusal.reason.as_str()),
-        persisted: done.and_then(|done| done.persisted),
-        notes: done.map(|done| done.notes.as_slice()).unwrap_or_default(),
-        explanation: done.and_then(|done| done.explanation.as_deref()).map(explanation_fields),
     })
 }
 
