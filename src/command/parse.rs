@@ -219,7 +219,10 @@ fn id<T>(
     name: &str,
     try_new: impl Fn(&str) -> Result<T, BadId>,
 ) -> Result<T, Wrong> {
-    try_new(&text(fields, name)?).map_err(bad_id)
+    try_new(&text(fields, name)?).map_err(|error| {
+        let (outcome, reason) = bad_id(error);
+        (outcome, format!("{name}: {reason}"))
+    })
 }
 
 fn text(fields: &mut Vec<(String, Json)>, name: &str) -> Result<String, Wrong> {
