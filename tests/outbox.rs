@@ -211,7 +211,7 @@ fn a_full_disk_stops_no_event() {
     let _full = std::fs::write(&ballast, vec![1; 2 * 1024 * 1024]);
     seewhen.expect_log("cannot be written", PATIENCE);
     let before = arrived(&listener).len();
-    support::wait_for("more than ten events of a full disk", PATIENCE, || {
+    wait_for("more than ten events of a full disk", PATIENCE, || {
         (arrived(&listener).len() > before + 10).then_some(())
     });
     std::fs::remove_file(&ballast).unwrap();

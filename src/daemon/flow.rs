@@ -221,8 +221,7 @@ impl Flow {
     /// Stops the cameras and waits for every later stage to end because its input closed.
     /// Returns the names of what was not done by the deadline.
     pub(super) async fn stop(self, deadline: Instant) -> Vec<String> {
-        let Self { stages, publisher, history, snapshots, link, requests, .. } = self;
-        drop(requests);
+        let Self { stages, publisher, history, snapshots, link, .. } = self;
         let Stages { cameras, mut infer, alert, sets } = stages;
         let mut stragglers = cameras.stop_all(deadline).await;
         drop(sets);
