@@ -24,6 +24,7 @@ mod source;
 mod tls;
 mod value;
 mod watch;
+mod web;
 
 pub use broker::{Broker, MqttConfig, MqttVersion};
 pub use camera::Camera;
@@ -41,6 +42,7 @@ pub use snapshots::SnapshotsConfig;
 pub use source::{CameraSource, Network, Transport, parse_source};
 pub use tls::{Identity, Tls};
 pub use watch::{LabelConfig, WatchConfig};
+pub use web::WebConfig;
 
 use crate::model::NodeId;
 
@@ -56,6 +58,7 @@ pub struct Config {
     pub history: HistoryConfig,
     pub snapshots: SnapshotsConfig,
     pub commands: CommandsConfig,
+    pub web: WebConfig,
     pub cameras: Vec<Camera>,
     pub watches: Vec<WatchConfig>,
 }

@@ -13,6 +13,7 @@ pub mod live;
 pub mod model;
 mod system;
 pub mod trial;
+mod web;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -21,16 +22,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sd_notify::NotifyState;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use self::commands::Base;
 use self::flow::{Flow, Settings};
 use self::model::Model;
 use self::system::{Signals, Watchdog, Wish, interval, notify};
+use self::web::{Order, Site};
 use crate::capture;
 use crate::capture::gstreamer::Pace;
-use crate::config::{self, Config, Diff, ModelConfig, OnDisk};
+use crate::config::{self, Config, Diff, LabelConfig, ModelConfig, OnDisk};
 use crate::model::LabelKey;
+use crate::status::board::Prompts;
 use crate::status::{Stage, Status};
 use crate::watch::WatchSet;
 
@@ -124,7 +128,10 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             "seewhen is running"
         );
         notify(&[NotifyState::Ready]);
-        Node { options, config, base, model, flow, status }.steer(signals).await
+        status.board().describe(prompts(&config));
+        let (to_daemon, orders) = mpsc::channel(32);
+        let site = web::start(&config, &status, to_daemon)?;
+        Node { options, config, base, model, flow, status, site, orders }.steer(signals).await
     })
 }
 
@@ -136,6 +143,10 @@ struct Node {
     model: Arc<Model>,
     flow: Flow,
     status: Arc<Status>,
+    /// `None` when there is no page.
+    site: Option<Site>,
+    /// Commands from the page.
+    orders: mpsc::Receiver<Order>,
 }
 
 impl Node {
@@ -153,6 +164,12 @@ impl Node {
                     let answer = self.command(request).await;
                     self.flow.answer(answer).await;
                 }
+                Some(Order { request, tell }) = self.orders.recv() => {
+                    let answer = self.command(request).await;
+                    if tell.send(answer).is_err() {
+                        tracing::debug!("who asked has gone");
+                    }
+                }
                 () = watchdog.due() => watchdog.pat(&self.status),
                 _ = summary.tick() => log_summary(&self.status),
                 () = self.flow.stages.infer.ended() => bail!("the inference thread ended early"),
@@ -161,7 +178,11 @@ impl Node {
         notify(&[NotifyState::Stopping]);
         tracing::info!("stopping");
         signals.exit_on_another();
-        let stragglers = self.flow.stop(Instant::now() + STOP_DEADLINE).await;
+        let deadline = Instant::now() + STOP_DEADLINE;
+        let mut stragglers = self.flow.stop(deadline).await;
+        if let Some(site) = self.site {
+            stragglers.extend(site.stop(deadline).await);
+        }
         log_summary(&self.status);
         if !stragglers.is_empty() {
             bail!("not done within {STOP_DEADLINE:?}: {}", stragglers.join(", "));
@@ -237,6 +258,7 @@ impl Node {
                 stages.cameras.start(camera)?;
             }
         }
+        self.status.board().describe(prompts(&config));
         self.config = config;
         tracing::info!(
             added = ?diff.cameras_added,
@@ -247,6 +269,16 @@ impl Node {
         );
         Ok(())
     }
+}
+
+/// The words of every label.
+fn prompts(config: &Config) -> Prompts {
+    let labels = config.watches.iter().flat_map(|watch| {
+        let own =
+            |label: &LabelConfig| ((watch.id.clone(), label.id.clone()), label.prompts.clone());
+        watch.labels.iter().map(own)
+    });
+    labels.collect()
 }
 
 fn log_summary(status: &Status) {

@@ -22,9 +22,9 @@ use crate::clip::preprocess::geometry;
 use crate::clip::scoring::{cosines, probabilities};
 use crate::clock::Clock;
 use crate::mailbox::{Batch, Receiver};
-use crate::model::{Embedding, Frame, ModelState, Picture, Probability, Region, View, WatchScore};
+use crate::model::{Frame, ModelState, Picture, Probability, Region, View, WatchScore};
 use crate::status::{Stage, Status};
-use crate::watch::{Observation, Scored, Watch, WatchSet};
+use crate::watch::{Look, Observation, Scored, Watch, WatchSet};
 
 /// The loop comes round at least this often, so that the watchdog can tell idle from stuck.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -42,21 +42,26 @@ pub struct Inference {
     pub clock: Option<Clock>,
 }
 
-/// What the model made of one frame.
-#[derive(Debug)]
-struct Look {
-    /// The tiles that the frame was cut into; empty when it was not.
-    tiles: Vec<Region>,
-    /// One for each tile, or one for the whole.
-    embeddings: Vec<Embedding>,
-}
-
 /// A frame, and what the model makes of it.
 struct Looked<'a> {
     frame: &'a Frame,
     look: Arc<Look>,
     /// It changed nothing: the look is that of the last encoded frame.
     unchanged: bool,
+}
+
+impl Looked<'_> {
+    fn scored(&self, scores: Vec<WatchScore>, rules: &Arc<WatchSet>) -> Scored {
+        Scored {
+            camera: self.frame.camera.clone(),
+            captured: self.frame.captured,
+            unchanged: self.unchanged,
+            scores,
+            look: self.look.clone(),
+            rules: rules.clone(),
+            picture: self.frame.picture.clone(),
+        }
+    }
 }
 
 /// Runs until the mailbox closes.
@@ -82,11 +87,9 @@ pub fn run(mut inference: Inference) {
         inference.note_waiting(&frames);
         let looks = inference.look(&frames, &mut memory);
         for (looked, scores) in looks.iter().zip(score_frames(&rules, &looks)) {
-            let Looked { frame, unchanged, .. } = *looked;
-            inference.status.counters(&frame.camera).frame_analysed();
-            let (camera, captured, rules) = (frame.camera.clone(), frame.captured, rules.clone());
-            let picture = frame.picture.clone();
-            let scored = Scored { camera, captured, unchanged, scores, rules, picture };
+            inference.status.counters(&looked.frame.camera).frame_analysed();
+            let scored = looked.scored(scores, &rules);
+            inference.status.board().scored(&scored);
             if inference.out.blocking_send(Observation::Scored(scored)).is_err() {
                 return;
             }

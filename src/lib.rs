@@ -20,6 +20,7 @@ pub mod clip;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod jpeg;
 pub mod mailbox;
 pub mod status;
 pub mod stop;
@@ -31,6 +32,7 @@ pub mod infer;
 pub mod publish;
 // 3: adapters without a stage
 pub mod logging;
+pub mod web;
 // 4: composition
 pub mod daemon;
 // 5: edge

@@ -3,6 +3,7 @@
 //! Atomics, and locks that are held for one copy: writing never waits for work, and no reader sees
 //! more than numbers. What a number means is decided where it is read.
 
+pub mod board;
 mod latency;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use self::board::Board;
 use self::latency::Latency;
 use crate::command::Outcome;
 use crate::model::{CameraId, DecodeStrategy, LabelKey};
@@ -148,6 +150,7 @@ pub struct Status {
     commands: [AtomicU64; Outcome::ALL.len()],
     runs_on: Mutex<Option<RunsOn>>,
     stages: [Latency; Stage::ALL.len()],
+    board: Board,
 }
 
 /// Where the time between a frame and its message goes.
@@ -177,6 +180,11 @@ impl Stage {
 }
 
 impl Status {
+    /// What was last seen and said.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
     /// A frame or a batch spent so long in `stage`.
     pub fn took(&self, stage: Stage, time: Duration) {
         self.stages[stage as usize].add(time);

@@ -16,8 +16,8 @@ use ndarray::Array2;
 use self::explanation::{Explanation, Unknown};
 use self::schedule::Schedule;
 use crate::model::{
-    CameraChange, CameraId, Captured, Event, Frame, LabelId, LabelKey, ModelState, Picture,
-    Probability, Region, WallTime, WatchId, WatchScore,
+    CameraChange, CameraId, Captured, Embedding, Event, Frame, LabelId, LabelKey, ModelState,
+    Picture, Probability, Region, WallTime, WatchId, WatchScore,
 };
 
 /// When a label fires and when it ends.
@@ -257,6 +257,15 @@ pub enum Request {
 /// Where an explanation goes.
 pub type Answer = Box<dyn FnOnce(Result<Explanation, Unknown>) + Send>;
 
+/// What the model made of one frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// The tiles that the frame was cut into; empty when it was not.
+    pub tiles: Vec<Region>,
+    /// One for each tile, or one for the whole.
+    pub embeddings: Vec<Embedding>,
+}
+
 /// One analysed frame: what every watch of its camera says, with the rules it was scored under.
 #[derive(Debug, Clone)]
 pub struct Scored {
@@ -265,6 +274,8 @@ pub struct Scored {
     /// It changed nothing: the scores are those of the frame before.
     pub unchanged: bool,
     pub scores: Vec<WatchScore>,
+    /// What was scored; shared with the frames that it stands for.
+    pub look: Arc<Look>,
     pub rules: Arc<WatchSet>,
     /// What was looked at, masks applied; shared, for pixels are many.
     pub picture: Arc<Picture>,

@@ -29,6 +29,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("stop", 1),
     ("mailbox", 1),
     ("status", 1),
+    ("jpeg", 1),
     ("clock", 1),
     // 2 stages; they meet only through channels that the daemon made
     ("capture", STAGE),
@@ -44,6 +45,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("publish::history", ADAPTER),
     ("publish::snapshots", ADAPTER),
     ("logging", ADAPTER),
+    ("web", ADAPTER),
     // 4 composition
     ("daemon", 4),
     // 5 edge
@@ -61,6 +63,7 @@ const HEAVY_CRATES: &[(&str, &str)] = &[
     ("rumqttc", "publish::mqtt"),
     ("rusqlite", "publish::history"),
     ("ureq", "clip::fetch"),
+    ("axum", "web"),
 ];
 
 /// Where threads, tasks and channels are made: the daemon, and the channel that `stop` wraps.

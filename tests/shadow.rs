@@ -83,6 +83,7 @@ fn scored(rules: &Arc<WatchSet>, captured: Captured, probabilities: [Probability
         captured,
         unchanged: false,
         scores: vec![score],
+        look: Arc::new(seewhen::watch::Look { tiles: Vec::new(), embeddings: Vec::new() }),
         rules: rules.clone(),
         picture,
     }

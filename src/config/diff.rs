@@ -2,7 +2,9 @@
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{Broker, Config, HistoryConfig, ModelConfig, MqttConfig, SnapshotsConfig, Tls};
+use super::{
+    Broker, Config, HistoryConfig, ModelConfig, MqttConfig, SnapshotsConfig, Tls, WebConfig,
+};
 use crate::model::{CameraId, WatchId};
 
 /// What a reload has to do.
@@ -107,7 +109,10 @@ impl Config {
             ("commands.persist", *persist == new.commands.persist),
             ("commands.file", *file == new.commands.file),
         ];
-        let keys = keys.into_iter().chain(self.snapshots.restart(&new.snapshots));
+        let keys = keys
+            .into_iter()
+            .chain(self.snapshots.restart(&new.snapshots))
+            .chain(self.web.restart(&new.web));
         keys.filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }
 }
@@ -124,6 +129,14 @@ impl SnapshotsConfig {
             ("snapshots.max_size", *max_size == new.max_size),
             ("snapshots.quality", *quality == new.quality),
         ]
+    }
+}
+
+impl WebConfig {
+    /// The same.
+    fn restart(&self, new: &Self) -> [(&'static str, bool); 1] {
+        let Self { listen } = self;
+        [("web.listen", *listen == new.listen)]
     }
 }
 

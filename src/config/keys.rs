@@ -2,8 +2,18 @@
 //!
 //! The readers of the sections must ask for no other; `config/seewhen.toml` must show them all.
 
-pub(super) const TOP: &[&str] =
-    &["node", "timezone", "model", "mqtt", "history", "snapshots", "commands", "camera", "watch"];
+pub(super) const TOP: &[&str] = &[
+    "node",
+    "timezone",
+    "model",
+    "mqtt",
+    "history",
+    "snapshots",
+    "commands",
+    "web",
+    "camera",
+    "watch",
+];
 pub(super) const MODEL: &[&str] = &[
     "bundle",
     "device",
@@ -15,6 +25,7 @@ pub(super) const MODEL: &[&str] = &[
     "max_wait",
 ];
 pub(super) const COMMANDS: &[&str] = &["enabled", "persist", "file"];
+pub(super) const WEB: &[&str] = &["listen"];
 pub(super) const HISTORY: &[&str] = &["dir", "keep", "max_size"];
 pub(super) const SNAPSHOTS: &[&str] = &["topic", "dir", "keep", "max_size", "quality"];
 pub(super) const MQTT: &[&str] = &[

@@ -13,7 +13,9 @@ use super::layer::Layer;
 use super::problem::{Place, Problem, Problems, Report};
 use super::secret::Surroundings;
 use super::section::{self, Section};
-use super::{Config, WatchConfig, broker, camera, commands, history, settings, snapshots, watch};
+use super::{
+    Config, WatchConfig, broker, camera, commands, history, settings, snapshots, watch, web,
+};
 
 /// A configuration that can be used.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +60,8 @@ const DEFAULTS: File<'_> = File {
         [commands]
         enabled = true
         persist = true
+        [web]
+        listen = "127.0.0.1:8480"
     "#,
 };
 
@@ -104,6 +108,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
     let clock = zone.clone().unwrap_or(TimeZone::UTC);
     let snapshots = snapshots::read(root, surroundings, &clock);
     let commands = commands::read(root, surroundings);
+    let web = web::read(root);
     let none = "no camera; add [[camera]] with id and source";
     let cameras = root.entries("camera", keys::CAMERA, Some(none));
     let known: Vec<String> =
@@ -122,6 +127,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
         history: history?,
         snapshots: snapshots?,
         commands: commands?,
+        web: web?,
         cameras: read_cameras.into_iter().collect::<Option<_>>()?,
         watches: read_watches.into_iter().collect::<Option<_>>()?,
     };
@@ -178,6 +184,7 @@ mod tests {
             keys::HISTORY,
             keys::SNAPSHOTS,
             keys::COMMANDS,
+            keys::WEB,
             keys::CAMERA,
             keys::REGION,
             keys::WATCH,

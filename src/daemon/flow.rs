@@ -299,7 +299,7 @@ fn link(
 }
 
 /// One for each node: two that run beside each other do not send each other's events.
-fn history_file(config: &Config) -> Option<PathBuf> {
+pub(super) fn history_file(config: &Config) -> Option<PathBuf> {
     let folder = config.history.dir.as_ref()?;
     Some(folder.join(format!("history-{}.sqlite", config.node)))
 }

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Look;
 use crate::clip::preprocess::geometry::{Pixels, region_of};
 use crate::model::{CameraId, Frame, Moment, Picture, View};
+use crate::watch::Look;
 
 const COLUMNS: u32 = 32;
 const ROWS: u32 = 18;

@@ -89,9 +89,13 @@ impl Desk {
 
     pub(super) fn take(&mut self, notice: Notice) {
         match notice {
-            Notice::Watching(set) => self.watching(&set),
+            Notice::Watching(set) => {
+                self.settings.status.board().watching(&set);
+                self.watching(&set);
+            }
             Notice::Camera(change) => self.camera(change),
             Notice::Model(state) => {
+                self.settings.status.board().model(&state);
                 let available = payload::availability(state == ModelState::Working);
                 self.retain(self.settings.topics.available(), available);
             }
@@ -101,6 +105,7 @@ impl Desk {
             }
             Notice::Event { mut event, picture } => {
                 self.depict(&mut event, picture);
+                self.settings.status.board().event(&event);
                 self.event(event);
             }
             Notice::Asked(frame) => self.asked_to_see(frame),
@@ -189,6 +194,7 @@ impl Desk {
         match event {
             LinkEvent::Connected { connection } => {
                 self.connection = *connection;
+                self.settings.status.board().node(|node| node.connected = true);
                 for (topic, bytes) in self.outbox.connected() {
                     tracing::warn!(
                         topic,
@@ -198,7 +204,10 @@ impl Desk {
                     );
                 }
             }
-            LinkEvent::Disconnected => self.outbox.disconnected(),
+            LinkEvent::Disconnected => {
+                self.settings.status.board().node(|node| node.connected = false);
+                self.outbox.disconnected();
+            }
             LinkEvent::Received { topic, payload, retained } => {
                 if self.command(topic, payload, *retained) {
                     return;
@@ -248,6 +257,8 @@ impl Desk {
 
     /// Gives the link the next confirmed messages. It has room for all that may be in flight.
     pub(super) fn send(&mut self) {
+        let waiting = self.outbox.waiting();
+        self.settings.status.board().node(|node| node.outbox = waiting);
         while let Some(next) = self.outbox.next_message() {
             let (token, topic, payload, retain) = match next {
                 Next::Retained { token, topic, payload } => (token, topic, payload.to_vec(), true),

@@ -7,6 +7,7 @@
 //! confirmed, the end of each event that was open, and the topics that may still be retained.
 
 mod database;
+mod past;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use self::database::{Database, Fault};
+pub use self::past::{Past, Wanted, past};
 use super::{Ask, Left, Reply};
 use crate::clock::Clock;
 use crate::model::{Event, EventKind, WallTime};

@@ -260,12 +260,12 @@ fn by_name(probabilities: &BTreeMap<LabelId, Probability>) -> BTreeMap<&str, f64
 }
 
 /// Milliseconds are as exact as a frame's time is.
-fn seconds(time: WallTime) -> f64 {
+pub fn seconds(time: WallTime) -> f64 {
     (time.0 * 1000.0).round() / 1000.0
 }
 
 /// Six digits: enough for thresholds and comparison, without the noise of a widened float.
-fn rounded(probability: Probability) -> f64 {
+pub fn rounded(probability: Probability) -> f64 {
     (f64::from(probability) * 1e6).round() / 1e6
 }
 

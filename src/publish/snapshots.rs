@@ -12,11 +12,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tokio::sync::mpsc;
-use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
 use self::files::Files;
 use super::{Developed, Shot};
-use crate::model::{NodeId, Picture};
+use crate::jpeg;
+use crate::model::NodeId;
 
 /// How often old files are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
@@ -77,7 +77,7 @@ struct Developer {
 impl Developer {
     fn develop(&mut self, shot: &Shot) {
         let camera = &shot.camera;
-        let jpeg = match encode(&shot.picture, self.quality) {
+        let jpeg = match jpeg::encode(&shot.picture, self.quality) {
             Ok(jpeg) => jpeg,
             Err(error) => {
                 tracing::error!(%camera, %error, picture = ?shot.picture, "no JPEG can be made");
@@ -120,22 +120,6 @@ impl Developer {
             tracing::debug!("the publisher has gone");
         }
     }
-}
-
-/// A JPEG with colours at half the resolution, as cameras send them.
-fn encode(picture: &Picture, quality: u8) -> turbojpeg::Result<Vec<u8>> {
-    let width = picture.width as usize;
-    let image = Image {
-        pixels: picture.rgb.as_slice(),
-        width,
-        pitch: width * 3,
-        height: picture.height as usize,
-        format: PixelFormat::RGB,
-    };
-    let mut compressor = Compressor::new()?;
-    compressor.set_quality(i32::from(quality))?;
-    compressor.set_subsamp(Subsamp::Sub2x2)?;
-    compressor.compress_to_vec(image)
 }
 
 #[cfg(test)]

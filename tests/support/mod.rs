@@ -298,6 +298,8 @@ impl Seewhen {
     pub fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
         let mut command = command();
         command.arg("run").arg("--config").arg(folder.path().join("seewhen.toml"));
+        // Many run at once, and there is one default port.
+        command.env("SEEWHEN_WEB__LISTEN", "");
         command.stderr(Stdio::piped()).env("STATE_DIRECTORY", folder.path());
         command.envs(environment.iter().copied());
         Self { process: Process::start(&mut command), folder }

@@ -69,6 +69,7 @@ fn config() -> Config {
             persist: false,
             file: PathBuf::new(),
         },
+        web: crate::config::WebConfig { listen: None },
         cameras: vec![Camera {
             id: camera.clone(),
             source: CameraSource::File(PathBuf::from("x")),

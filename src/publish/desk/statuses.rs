@@ -22,6 +22,7 @@ impl Desk {
         if !self.known.contains(&camera) {
             return;
         }
+        self.settings.status.board().camera(&change);
         let available = payload::availability(change.available());
         self.retain(self.settings.topics.camera_available(&camera), available);
         let status = self.settings.status.camera(&camera);
@@ -44,6 +45,11 @@ impl Desk {
             return;
         }
         self.measure_rate();
+        let (fps, history) = (self.rate, self.trouble.clone());
+        let snapshots = self.darkroom.trouble().map(str::to_owned);
+        self.settings.status.board().node(|node| {
+            (node.fps, node.history, node.snapshots) = (fps, history, snapshots);
+        });
         let runs_on = self.settings.status.runs_on();
         let status = payload::node_status(&NodeStatus {
             version: env!("CARGO_PKG_VERSION"),

@@ -23,7 +23,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Of the events, when the file is too large.
 const SHARE_THAT_GOES: i64 = 10;
 
-const COLUMNS: &str = "seq, id, kind, camera, watch, label, start_time, end_time, frame_time, \
+pub(super) const COLUMNS: &str = "seq, id, kind, camera, watch, label, start_time, end_time, frame_time, \
                        probability, top_probability, threshold, probabilities, tile, model, suppressed, \
                        snapshot";
 
@@ -227,7 +227,7 @@ fn settle(change: &Transaction<'_>, place: i64, how: Settled, now: WallTime) -> 
 }
 
 /// A row of [`COLUMNS`].
-fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
     let wrong = |column, error: Box<dyn std::error::Error + Send + Sync>| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error)
     };

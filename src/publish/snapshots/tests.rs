@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::CameraId;
+use crate::model::Picture;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const LIMITS: Limits = Limits { keep: DAY, size: 10_000 };

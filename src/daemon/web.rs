@@ -1,0 +1,145 @@
+//! The page: its thread, and what it asks of the rest.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::flow::history_file;
+use super::worker::Worker;
+use crate::clock::Clock;
+use crate::command::intake::Intake;
+use crate::command::{Answer, Outcome, Request};
+use crate::config::Config;
+use crate::publish::history::{self, Past, Wanted};
+use crate::status::Status;
+use crate::web::{self, Answering, Backend, Events, EventsWanted, Trouble, Web};
+
+/// For a command: the text model may have to be loaded.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A command from the page, and where its answer goes.
+pub(super) struct Order {
+    pub(super) request: Request,
+    pub(super) tell: oneshot::Sender<Answer>,
+}
+
+/// The running page.
+pub(super) struct Site {
+    /// Dropping it ends the page.
+    stop: oneshot::Sender<()>,
+    worker: Worker,
+}
+
+impl Site {
+    /// Gives the name of the thread when it has not ended by the deadline.
+    pub(super) async fn stop(mut self, deadline: Instant) -> Option<String> {
+        drop(self.stop);
+        let ended = tokio::time::timeout_at(deadline, self.worker.ended()).await;
+        ended.is_err().then(|| self.worker.name().to_owned())
+    }
+}
+
+/// Starts the page, where there is to be one. An address that cannot be had costs the page alone.
+pub(super) fn start(
+    config: &Config,
+    status: &Arc<Status>,
+    orders: mpsc::Sender<Order>,
+) -> anyhow::Result<Option<Site>> {
+    let Some(address) = config.web.listen else { return Ok(None) };
+    let clock = Clock::start();
+    let backend = Desk {
+        orders,
+        clock,
+        intake: Mutex::default(),
+        history: history_file(config),
+        snapshots: config.snapshots.dir.clone(),
+    };
+    let broker = &config.mqtt.broker;
+    let web = Web {
+        node: config.node.clone(),
+        status: status.clone(),
+        clock,
+        backend: Arc::new(backend),
+        broker: format!("{}:{}", broker.host, broker.port),
+        commands: config.commands.enabled,
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let worker = Worker::start("web".to_owned(), move || {
+        let stopped = async {
+            // Dropped is the only thing that happens to it.
+            let _closed: Result<(), oneshot::error::RecvError> = stopped.await;
+        };
+        if let Err(error) = runtime.block_on(web::serve(address, web, stopped)) {
+            tracing::error!(%address, %error, "the page cannot be served; set web.listen");
+        }
+        // What still runs beside is nobody's any more.
+        runtime.shutdown_background();
+    })?;
+    Ok(Some(Site { stop, worker }))
+}
+
+/// What the page asks of the rest.
+struct Desk {
+    orders: mpsc::Sender<Order>,
+    clock: Clock,
+    intake: Mutex<Intake>,
+    history: Option<PathBuf>,
+    snapshots: Option<PathBuf>,
+}
+
+impl Backend for Desk {
+    fn command(&self, request: Request) -> Answering<Answer> {
+        let tag = request.tag.clone();
+        let mut intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+        let admitted = intake.admits(self.clock.now());
+        drop(intake);
+        let (tell, told) = oneshot::channel();
+        let sent = admitted && self.orders.try_send(Order { request, tell }).is_ok();
+        Box::pin(async move {
+            if !sent {
+                let reason = "too many commands; send them more slowly";
+                return Ok(Answer::refuse(tag, Outcome::Flooding, reason));
+            }
+            match tokio::time::timeout(PATIENCE, told).await {
+                Ok(Ok(answer)) => Ok(answer),
+                _ => Err(Trouble::Busy("no answer: seewhen is busy, or stops".to_owned())),
+            }
+        })
+    }
+
+    fn events(&self, wanted: EventsWanted) -> Answering<Events> {
+        let Some(file) = self.history.clone() else {
+            let reason = "there is no history: history.dir is empty in the configuration";
+            return Box::pin(async move { Err(Trouble::NotFound(reason.to_owned())) });
+        };
+        let EventsWanted { before, camera, watch, label, limit } = wanted;
+        let wanted = Wanted { before, camera, watch, label, limit };
+        beside(move || {
+            let Past { events, more } = history::past(&file, &wanted).map_err(Trouble::Failed)?;
+            Ok(Events { events, more })
+        })
+    }
+
+    fn snapshot(&self, file: String) -> Answering<Vec<u8>> {
+        let folder = self.snapshots.clone();
+        beside(move || {
+            let none = || Trouble::NotFound(format!("there is no picture {file}"));
+            let folder = folder.ok_or_else(none)?;
+            std::fs::read(folder.join(&file)).map_err(|_| none())
+        })
+    }
+}
+
+/// Does what waits for a disk, or computes long, in a thread beside those that serve.
+fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+) -> Answering<T> {
+    Box::pin(async move {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(Trouble::Failed(error.to_string())))
+    })
+}

@@ -1,0 +1,59 @@
+//! Pictures to JPEG, whole or smaller. Pure.
+
+use fast_image_resize::images::{Image as Resized, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
+
+use crate::model::Picture;
+
+/// A JPEG with colours at half the resolution, as cameras send them. `quality`: 1 to 100.
+///
+/// # Errors
+/// When the picture has no pixels, or more to a side than a JPEG can have.
+pub fn encode(picture: &Picture, quality: u8) -> turbojpeg::Result<Vec<u8>> {
+    let width = picture.width as usize;
+    let image = Image {
+        pixels: picture.rgb.as_slice(),
+        width,
+        pitch: width * 3,
+        height: picture.height as usize,
+        format: PixelFormat::RGB,
+    };
+    let mut compressor = Compressor::new()?;
+    compressor.set_quality(i32::from(quality))?;
+    compressor.set_subsamp(Subsamp::Sub2x2)?;
+    compressor.compress_to_vec(image)
+}
+
+/// The picture at most `width` pixels wide, in its proportions; `None` when it is no wider as it is.
+pub fn narrower(picture: &Picture, width: u32) -> Option<Picture> {
+    if picture.width <= width || width == 0 {
+        return None;
+    }
+    let share = f64::from(width) / f64::from(picture.width);
+    let height = ((f64::from(picture.height) * share).round() as u32).max(1);
+    let source =
+        ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3).ok()?;
+    let mut target = Resized::new(width, height, PixelType::U8x3);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    Resizer::new().resize(&source, &mut target, &options).ok()?;
+    Some(Picture { width, height, rgb: target.into_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn smaller_in_proportion() {
+        let picture = Picture { width: 64, height: 36, rgb: [10, 200, 30].repeat(64 * 36) };
+        let small = narrower(&picture, 32).expect("it is wider");
+        assert_eq!((small.width, small.height, small.rgb.len()), (32, 18, 32 * 18 * 3));
+        assert_eq!(small.rgb[..3], [10, 200, 30]);
+        assert!(narrower(&picture, 64).is_none() && narrower(&picture, 0).is_none());
+        let line = Picture { width: 1000, height: 1, rgb: vec![7; 3000] };
+        assert_eq!(narrower(&line, 10).expect("it is wider").height, 1);
+        assert!(encode(&small, 80).expect("it has pixels").starts_with(&[0xff, 0xd8]));
+        assert!(encode(&Picture { width: 0, height: 0, rgb: Vec::new() }, 80).is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! What the page needs of the rest of seewhen: the daemon has it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::command::{Answer, Request};
+use crate::model::{CameraId, Event, LabelId, WatchId};
+
+/// What comes later.
+pub type Answering<T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send>>;
+
+/// See the module. Nothing here waits in the thread that asks.
+pub trait Backend: Send + Sync + 'static {
+    /// Carries a command out.
+    fn command(&self, request: Request) -> Answering<Answer>;
+
+    /// Events from the history, the newest first.
+    fn events(&self, wanted: EventsWanted) -> Answering<Events>;
+
+    /// The bytes of a snapshot's file, from the snapshots' folder on.
+    fn snapshot(&self, file: String) -> Answering<Vec<u8>>;
+}
+
+/// Which events.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EventsWanted {
+    /// Those that started before this, Unix seconds.
+    pub before: Option<f64>,
+    pub camera: Option<CameraId>,
+    pub watch: Option<WatchId>,
+    pub label: Option<LabelId>,
+    pub limit: usize,
+}
+
+/// The newest message of each.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Events {
+    pub events: Vec<Event>,
+    /// There are older ones.
+    pub more: bool,
+}
+
+/// Why something is not to be had.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Trouble {
+    #[error("{0}")]
+    NotFound(String),
+    /// It cannot be meant so.
+    #[error("{0}")]
+    Bad(String),
+    /// Ask again in a moment.
+    #[error("{0}")]
+    Busy(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, Json(json!({ "error": self.to_string() }))).into_response()
+    }
+}
