@@ -16,6 +16,7 @@ pub mod trial;
 mod web;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +33,9 @@ use self::system::{Signals, Watchdog, Wish, interval, notify};
 use self::web::{Order, Site};
 use crate::capture;
 use crate::capture::gstreamer::Pace;
-use crate::config::{self, Config, Diff, LabelConfig, ModelConfig, OnDisk};
-use crate::model::LabelKey;
-use crate::status::board::Prompts;
+use crate::config::{self, Config, Diff, LabelConfig, ModelConfig, OnDisk, WatchConfig};
+use crate::model::{LabelKey, WatchId};
+use crate::status::board::Words;
 use crate::status::{Stage, Status};
 use crate::watch::WatchSet;
 
@@ -128,9 +129,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             "seewhen is running"
         );
         notify(&[NotifyState::Ready]);
-        status.board().describe(prompts(&config));
+        status.board().describe(words(&config));
         let (to_daemon, orders) = mpsc::channel(32);
-        let site = web::start(&config, &status, to_daemon)?;
+        let site = web::start(&config, &model, &status, to_daemon)?;
         Node { options, config, base, model, flow, status, site, orders }.steer(signals).await
     })
 }
@@ -171,7 +172,12 @@ impl Node {
                     }
                 }
                 () = watchdog.due() => watchdog.pat(&self.status),
-                _ = summary.tick() => log_summary(&self.status),
+                _ = summary.tick() => {
+                    log_summary(&self.status);
+                    if let Some(site) = &self.site {
+                        site.tidy();
+                    }
+                }
                 () = self.flow.stages.infer.ended() => bail!("the inference thread ended early"),
             }
         }
@@ -258,7 +264,7 @@ impl Node {
                 stages.cameras.start(camera)?;
             }
         }
-        self.status.board().describe(prompts(&config));
+        self.status.board().describe(words(&config));
         self.config = config;
         tracing::info!(
             added = ?diff.cameras_added,
@@ -271,14 +277,14 @@ impl Node {
     }
 }
 
-/// The words of every label.
-fn prompts(config: &Config) -> Prompts {
-    let labels = config.watches.iter().flat_map(|watch| {
-        let own =
-            |label: &LabelConfig| ((watch.id.clone(), label.id.clone()), label.prompts.clone());
-        watch.labels.iter().map(own)
-    });
-    labels.collect()
+/// The words of every watch.
+fn words(config: &Config) -> BTreeMap<WatchId, Words> {
+    let words = |watch: &WatchConfig| {
+        let own = |label: &LabelConfig| (label.id.clone(), label.prompts.clone());
+        let prompts = watch.labels.iter().map(own).collect();
+        (watch.id.clone(), Words { templates: watch.templates.clone(), prompts })
+    };
+    config.watches.iter().map(words).collect()
 }
 
 fn log_summary(status: &Status) {

@@ -19,10 +19,10 @@ use self::engine::{Engine, Health};
 use self::gate::Memory;
 use crate::clip::EncodeError;
 use crate::clip::preprocess::geometry;
-use crate::clip::scoring::{cosines, probabilities};
+use crate::clip::scoring::{best_tiles, cosines};
 use crate::clock::Clock;
 use crate::mailbox::{Batch, Receiver};
-use crate::model::{Frame, ModelState, Picture, Probability, Region, View, WatchScore};
+use crate::model::{Frame, ModelState, Picture, Region, View, WatchScore};
 use crate::status::{Stage, Status};
 use crate::watch::{Look, Observation, Scored, Watch, WatchSet};
 
@@ -276,16 +276,7 @@ fn score_watch(
     look: &Look,
     cosines: impl Iterator<Item = Vec<f32>>,
 ) -> WatchScore {
-    let (scale, bias) = (rules.logit_scale, rules.logit_bias);
-    let mut best: Vec<(Probability, usize)> = vec![(0.0, 0); watch.labels.len()];
-    for (tile, cosines) in cosines.enumerate() {
-        let probabilities = probabilities(&cosines, watch.score, scale, bias);
-        for (best, probability) in best.iter_mut().zip(probabilities) {
-            if probability > best.0 {
-                *best = (probability, tile);
-            }
-        }
-    }
+    let best = best_tiles(cosines, watch.score, rules.logit_scale, rules.logit_bias);
     let labels = watch.labels.iter().map(|label| label.id.clone());
     WatchScore {
         watch: watch.id.clone(),

@@ -7,6 +7,7 @@
 
 mod api;
 mod backend;
+mod bench;
 mod live;
 mod page;
 mod pictures;
@@ -20,7 +21,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use self::backend::{Answering, Backend, Events, EventsWanted, Trouble};
+pub use self::backend::{Answering, Backend, Compiled, Events, EventsWanted, Trial, Trouble};
 use crate::clock::Clock;
 use crate::model::NodeId;
 use crate::status::Status;
@@ -45,6 +46,7 @@ pub fn router(web: Web) -> Router {
     let web = Arc::new(web);
     let (api, document) = OpenApiRouter::new()
         .merge(api::routes())
+        .merge(bench::routes())
         .merge(live::routes())
         .merge(pictures::routes())
         .split_for_parts();

@@ -75,7 +75,7 @@ pub fn prompt_advice(
 }
 
 /// Pairs of labels whose embeddings nearly coincide.
-fn parallel(ids: &[&str], labels: &[Embedding]) -> Vec<String> {
+pub fn parallel(ids: &[&str], labels: &[Embedding]) -> Vec<String> {
     let named: Vec<_> = ids.iter().zip(labels).collect();
     let mut advice = Vec::new();
     for (index, (a, first)) in named.iter().enumerate() {

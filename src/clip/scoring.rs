@@ -84,6 +84,27 @@ pub fn probabilities(cosines: &[f32], kind: ScoreKind, scale: f32, bias: f32) ->
     }
 }
 
+/// Each label's best over the tiles of one picture, and the tile that it was in: `cosines` has a row for
+/// each tile. A picture that was not cut is one tile.
+pub fn best_tiles(
+    cosines: impl IntoIterator<Item = Vec<f32>>,
+    kind: ScoreKind,
+    scale: f32,
+    bias: f32,
+) -> Vec<(Probability, usize)> {
+    let mut best: Vec<(Probability, usize)> = Vec::new();
+    for (tile, cosines) in cosines.into_iter().enumerate() {
+        let probabilities = probabilities(&cosines, kind, scale, bias);
+        best.resize(probabilities.len(), (0.0, 0));
+        for (best, probability) in best.iter_mut().zip(probabilities) {
+            if probability > best.0 {
+                *best = (probability, tile);
+            }
+        }
+    }
+    best
+}
+
 /// Cosine of two unit-length embeddings, kept within -1 to 1 against rounding.
 pub fn cosine(a: &Embedding, b: &Embedding) -> f32 {
     let sum: f64 = a.0.iter().zip(&b.0).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();

@@ -12,6 +12,7 @@ use crate::clip::advice::watch_advice;
 use crate::clip::bundle::Bundle;
 use crate::clip::cache::{self, PromptCache, PromptEmbedder};
 use crate::clip::onnx::{self, OnnxImageEncoder, OnnxTextEncoder, Runtime, Wanted};
+use crate::clip::tokenizer::Tokenizer;
 use crate::clip::{EncodeError, ImageEncoder, TextEncoder, prompts};
 use crate::config::{Camera, Config, ModelConfig, WatchConfig};
 use crate::infer::engine::Engine;
@@ -126,9 +127,14 @@ impl Model {
         Ok(WatchSet { revision, ..set })
     }
 
+    /// What cuts texts into the text model's tokens.
+    pub fn tokenizer(&self) -> anyhow::Result<Tokenizer> {
+        Ok(onnx::tokenizer(&self.bundle)?)
+    }
+
     /// What is odd about the prompts of a configuration: for `seewhen check`.
     pub fn advice(&self, config: &Config, set: &WatchSet) -> anyhow::Result<Vec<String>> {
-        let tokenizer = onnx::tokenizer(&self.bundle)?;
+        let tokenizer = self.tokenizer()?;
         let truncated = |text: &str| tokenizer.encode(text).is_ok_and(|tokens| tokens.truncated);
         let mut advice = Vec::new();
         for (watch, compiled) in config.watches.iter().zip(&set.watches) {

@@ -1,5 +1,7 @@
 //! The page: its thread, and what it asks of the rest.
 
+mod prompts;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +9,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use self::prompts::Tryout;
 use super::flow::history_file;
+use super::model::Model;
 use super::worker::Worker;
 use crate::clock::Clock;
 use crate::command::intake::Intake;
@@ -15,7 +19,7 @@ use crate::command::{Answer, Outcome, Request};
 use crate::config::Config;
 use crate::publish::history::{self, Past, Wanted};
 use crate::status::Status;
-use crate::web::{self, Answering, Backend, Events, EventsWanted, Trouble, Web};
+use crate::web::{self, Answering, Backend, Compiled, Events, EventsWanted, Trial, Trouble, Web};
 
 /// For a command: the text model may have to be loaded.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,9 +35,15 @@ pub(super) struct Site {
     /// Dropping it ends the page.
     stop: oneshot::Sender<()>,
     worker: Worker,
+    desk: Arc<Desk>,
 }
 
 impl Site {
+    /// Lets go of what has not been needed for a while.
+    pub(super) fn tidy(&self) {
+        self.desk.tryout.tidy();
+    }
+
     /// Gives the name of the thread when it has not ended by the deadline.
     pub(super) async fn stop(mut self, deadline: Instant) -> Option<String> {
         drop(self.stop);
@@ -45,24 +55,26 @@ impl Site {
 /// Starts the page, where there is to be one. An address that cannot be had costs the page alone.
 pub(super) fn start(
     config: &Config,
+    model: &Arc<Model>,
     status: &Arc<Status>,
     orders: mpsc::Sender<Order>,
 ) -> anyhow::Result<Option<Site>> {
     let Some(address) = config.web.listen else { return Ok(None) };
     let clock = Clock::start();
-    let backend = Desk {
+    let desk = Arc::new(Desk {
         orders,
+        tryout: Arc::new(Tryout::new(model.clone(), status.clone())),
         clock,
         intake: Mutex::default(),
         history: history_file(config),
         snapshots: config.snapshots.dir.clone(),
-    };
+    });
     let broker = &config.mqtt.broker;
     let web = Web {
         node: config.node.clone(),
         status: status.clone(),
         clock,
-        backend: Arc::new(backend),
+        backend: desk.clone(),
         broker: format!("{}:{}", broker.host, broker.port),
         commands: config.commands.enabled,
     };
@@ -79,12 +91,13 @@ pub(super) fn start(
         // What still runs beside is nobody's any more.
         runtime.shutdown_background();
     })?;
-    Ok(Some(Site { stop, worker }))
+    Ok(Some(Site { stop, worker, desk }))
 }
 
 /// What the page asks of the rest.
 struct Desk {
     orders: mpsc::Sender<Order>,
+    tryout: Arc<Tryout>,
     clock: Clock,
     intake: Mutex<Intake>,
     history: Option<PathBuf>,
@@ -109,6 +122,11 @@ impl Backend for Desk {
                 _ => Err(Trouble::Busy("no answer: seewhen is busy, or stops".to_owned())),
             }
         })
+    }
+
+    fn compile(&self, trial: Trial) -> Answering<Compiled> {
+        let tryout = self.tryout.clone();
+        beside(move || tryout.compile(&trial))
     }
 
     fn events(&self, wanted: EventsWanted) -> Answering<Events> {

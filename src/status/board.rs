@@ -40,12 +40,16 @@ struct Pinned {
     on: BTreeMap<LabelKey, WallTime>,
     model: Option<ModelState>,
     node: Node,
-    prompts: Prompts,
+    words: BTreeMap<WatchId, Words>,
     looked: Option<Instant>,
 }
 
-/// The words of each label, as they are configured.
-pub type Prompts = BTreeMap<(WatchId, LabelId), Vec<String>>;
+/// The words of a watch, as they are configured.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Words {
+    pub templates: Vec<String>,
+    pub prompts: BTreeMap<LabelId, Vec<String>>,
+}
 
 /// What the publisher knows of itself.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -197,12 +201,13 @@ impl Board {
     }
 
     /// The words of the watches in force.
-    pub fn describe(&self, prompts: Prompts) {
-        self.lock().prompts = prompts;
+    pub fn describe(&self, words: BTreeMap<WatchId, Words>) {
+        self.lock().words = words;
     }
 
-    pub fn prompts(&self, watch: &WatchId, label: &LabelId) -> Vec<String> {
-        self.lock().prompts.get(&(watch.clone(), label.clone())).cloned().unwrap_or_default()
+    /// Empty for a watch that is not known.
+    pub fn words(&self, watch: &WatchId) -> Words {
+        self.lock().words.get(watch).cloned().unwrap_or_default()
     }
 
     /// Somebody looks: frames are kept for a while.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use crate::command::{Answer, Request};
 use crate::model::{CameraId, Event, LabelId, WatchId};
+use crate::watch::{ScoreKind, Watch};
 
 /// What comes later.
 pub type Answering<T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send>>;
@@ -19,11 +21,38 @@ pub trait Backend: Send + Sync + 'static {
     /// Carries a command out.
     fn command(&self, request: Request) -> Answering<Answer>;
 
+    /// Turns words into a watch that is only tried out.
+    fn compile(&self, trial: Trial) -> Answering<Compiled>;
+
     /// Events from the history, the newest first.
     fn events(&self, wanted: EventsWanted) -> Answering<Events>;
 
     /// The bytes of a snapshot's file, from the snapshots' folder on.
     fn snapshot(&self, file: String) -> Answering<Vec<u8>>;
+}
+
+/// Words to try out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// Names and prompts.
+    pub labels: Vec<(String, Vec<String>)>,
+    /// `None`: those of the watch, or none.
+    pub templates: Option<Vec<String>>,
+    pub score: Option<ScoreKind>,
+    /// Its labels compete, but for those of the same names.
+    pub watch: Option<WatchId>,
+}
+
+/// A watch of no camera, and how it is scored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compiled {
+    pub watch: Watch,
+    pub scale: f32,
+    pub bias: f32,
+    /// The bundle.
+    pub model: Arc<str>,
+    /// What is odd about the prompts.
+    pub advice: Vec<String>,
 }
 
 /// Which events.

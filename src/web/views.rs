@@ -184,6 +184,7 @@ fn watch_view(
 ) -> WatchView {
     let scores = pinned.newest.iter().flat_map(|newest| &newest.scores);
     let score = scores.into_iter().find(|score| score.watch == watch.id);
+    let words = web.status.board().words(&watch.id);
     let label = |label: &crate::watch::Label| {
         let (watch, id) = (watch.id.clone(), label.id.clone());
         let key = LabelKey { camera: camera.clone(), watch, label: id };
@@ -192,7 +193,7 @@ fn watch_view(
         let (rule, since) = (label.rule.as_ref(), on.get(&key));
         Label {
             id: label.id.to_string(),
-            prompts: web.status.board().prompts(&key.watch, &key.label),
+            prompts: words.prompts.get(&label.id).cloned().unwrap_or_default(),
             probability: probability.map(|(_, p)| rounded(*p)),
             threshold: rule.map(|rule| rounded(rule.threshold)),
             clear: rule.map(|rule| rounded(rule.clear)),
