@@ -12,7 +12,9 @@ mod heap;
 pub mod model;
 pub mod model_args;
 pub mod run;
+pub mod search;
 pub mod watch;
+mod when;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -42,6 +44,7 @@ enum Command {
     Watch(watch::Args),
     Embed(embed::Args),
     Explain(explain::Args),
+    Search(search::Args),
     Bench(bench::Args),
     Model(model::Args),
 }
@@ -86,6 +89,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Watch(args) => watch::run(args),
         Command::Embed(args) => embed::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Model(args) => model::run(&args),
     }

@@ -9,6 +9,7 @@ mod camera;
 mod commands;
 mod diff;
 mod disk;
+mod embeddings;
 mod environment;
 mod history;
 mod keys;
@@ -31,6 +32,7 @@ pub use camera::Camera;
 pub use commands::CommandsConfig;
 pub use diff::Diff;
 pub use disk::{OnDisk, load, write_runtime};
+pub use embeddings::EmbeddingsConfig;
 pub use history::HistoryConfig;
 pub use layer::unknown_key;
 pub use load::{File, Loaded, parse};
@@ -57,6 +59,7 @@ pub struct Config {
     pub mqtt: MqttConfig,
     pub history: HistoryConfig,
     pub snapshots: SnapshotsConfig,
+    pub embeddings: EmbeddingsConfig,
     pub commands: CommandsConfig,
     pub web: WebConfig,
     pub cameras: Vec<Camera>,

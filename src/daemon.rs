@@ -11,6 +11,7 @@ mod commands;
 mod flow;
 pub mod live;
 pub mod model;
+pub mod search;
 mod system;
 pub mod trial;
 mod web;

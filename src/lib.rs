@@ -20,6 +20,7 @@ pub mod clip;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod embeddings;
 pub mod jpeg;
 pub mod mailbox;
 pub mod status;

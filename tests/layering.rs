@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("config", 1),
     ("command", 1),
     ("clip", 1),
+    ("embeddings", 1),
     ("alert::rules", 1),
     ("publish::topics", 1),
     ("publish::payload", 1),
@@ -44,6 +45,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("publish::mqtt", ADAPTER),
     ("publish::history", ADAPTER),
     ("publish::snapshots", ADAPTER),
+    ("embeddings::reader", ADAPTER),
+    ("embeddings::writer", ADAPTER),
     ("logging", ADAPTER),
     ("web", ADAPTER),
     // 4 composition

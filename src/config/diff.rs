@@ -3,7 +3,8 @@
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{
-    Broker, Config, HistoryConfig, ModelConfig, MqttConfig, SnapshotsConfig, Tls, WebConfig,
+    Broker, Config, EmbeddingsConfig, HistoryConfig, ModelConfig, MqttConfig, SnapshotsConfig, Tls,
+    WebConfig,
 };
 use crate::model::{CameraId, WatchId};
 
@@ -112,6 +113,7 @@ impl Config {
         let keys = keys
             .into_iter()
             .chain(self.snapshots.restart(&new.snapshots))
+            .chain(self.embeddings.restart(&new.embeddings))
             .chain(self.web.restart(&new.web));
         keys.filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }
@@ -137,6 +139,21 @@ impl WebConfig {
     fn restart(&self, new: &Self) -> [(&'static str, bool); 1] {
         let Self { listen } = self;
         [("web.listen", *listen == new.listen)]
+    }
+}
+
+impl EmbeddingsConfig {
+    /// The keys that are read at start only, and whether `new` has the same.
+    fn restart(&self, new: &Self) -> [(&'static str, bool); 5] {
+        // The zone is that of searches, which read the configuration anew.
+        let Self { enabled, dir, keep, max_size, pictures, zone: _ } = self;
+        [
+            ("embeddings.enabled", *enabled == new.enabled),
+            ("embeddings.dir", *dir == new.dir),
+            ("embeddings.keep", *keep == new.keep),
+            ("embeddings.max_size", *max_size == new.max_size),
+            ("embeddings.pictures", *pictures == new.pictures),
+        ]
     }
 }
 

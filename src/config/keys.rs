@@ -9,6 +9,7 @@ pub(super) const TOP: &[&str] = &[
     "mqtt",
     "history",
     "snapshots",
+    "embeddings",
     "commands",
     "web",
     "camera",
@@ -28,6 +29,7 @@ pub(super) const COMMANDS: &[&str] = &["enabled", "persist", "file"];
 pub(super) const WEB: &[&str] = &["listen"];
 pub(super) const HISTORY: &[&str] = &["dir", "keep", "max_size"];
 pub(super) const SNAPSHOTS: &[&str] = &["topic", "dir", "keep", "max_size", "quality"];
+pub(super) const EMBEDDINGS: &[&str] = &["enabled", "dir", "keep", "max_size", "pictures"];
 pub(super) const MQTT: &[&str] = &[
     "url",
     "version",

@@ -14,7 +14,8 @@ use super::problem::{Place, Problem, Problems, Report};
 use super::secret::Surroundings;
 use super::section::{self, Section};
 use super::{
-    Config, WatchConfig, broker, camera, commands, history, settings, snapshots, watch, web,
+    Config, WatchConfig, broker, camera, commands, embeddings, history, settings, snapshots, watch,
+    web,
 };
 
 /// A configuration that can be used.
@@ -57,6 +58,11 @@ const DEFAULTS: File<'_> = File {
         keep = "10d"
         max_size = 1024
         quality = 85
+        [embeddings]
+        enabled = true
+        keep = "30d"
+        max_size = 2048
+        pictures = false
         [commands]
         enabled = true
         persist = true
@@ -107,6 +113,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
     // With a wrong zone what goes by it can still be checked.
     let clock = zone.clone().unwrap_or(TimeZone::UTC);
     let snapshots = snapshots::read(root, surroundings, &clock);
+    let embeddings = embeddings::read(root, surroundings, &clock);
     let commands = commands::read(root, surroundings);
     let web = web::read(root);
     let none = "no camera; add [[camera]] with id and source";
@@ -126,6 +133,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
         mqtt: mqtt?,
         history: history?,
         snapshots: snapshots?,
+        embeddings: embeddings?,
         commands: commands?,
         web: web?,
         cameras: read_cameras.into_iter().collect::<Option<_>>()?,

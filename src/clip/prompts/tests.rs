@@ -39,6 +39,17 @@ fn no_snapshots() -> crate::config::SnapshotsConfig {
     }
 }
 
+fn no_embeddings() -> crate::config::EmbeddingsConfig {
+    crate::config::EmbeddingsConfig {
+        enabled: false,
+        dir: None,
+        keep: Duration::ZERO,
+        max_size: 10,
+        pictures: false,
+        zone: jiff::tz::TimeZone::UTC,
+    }
+}
+
 fn config() -> Config {
     let camera = CameraId::try_new("porch").unwrap();
     let label = |id: &str, prompts: &[&str]| LabelConfig {
@@ -64,6 +75,7 @@ fn config() -> Config {
         },
         history: crate::config::HistoryConfig { dir: None, keep: Duration::ZERO, max_size: 1 },
         snapshots: no_snapshots(),
+        embeddings: no_embeddings(),
         commands: crate::config::CommandsConfig {
             enabled: false,
             persist: false,
