@@ -5,6 +5,7 @@
 //! deadline. [`live`] is the small flow behind `seewhen watch`, [`trial`] what `bench`
 //! measures.
 
+mod archive;
 pub mod ask;
 mod cameras;
 mod commands;
@@ -32,9 +33,11 @@ use self::flow::{Flow, Settings};
 use self::model::Model;
 use self::system::{Signals, Watchdog, Wish, interval, notify};
 use self::web::{Order, Site};
+use self::worker::Worker;
 use crate::capture;
 use crate::capture::gstreamer::Pace;
 use crate::config::{self, Config, Diff, LabelConfig, ModelConfig, OnDisk, WatchConfig};
+use crate::embeddings::Tally;
 use crate::model::{LabelKey, WatchId};
 use crate::status::board::Words;
 use crate::status::{Stage, Status};
@@ -112,12 +115,15 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         Arc::new(model.compile(&mut model.embedder(), &config.cameras, &config.watches, 1)?);
     let status = Arc::new(Status::default());
     let engine = model.engine(config.cameras.len(), &status)?;
+    let tally = Arc::new(Tally::default());
+    let (keeping, archive) = archive::start(&config, &model, &tally)?.unzip();
     runtime.block_on(async {
         let signals = Signals::listen(hangup)?;
         let settings = Settings {
             engine,
             set: set.clone(),
             status: status.clone(),
+            keeping,
             max_wait: config.model.max_wait,
             pace: Pace::Live,
         };
@@ -132,8 +138,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         notify(&[NotifyState::Ready]);
         status.board().describe(words(&config));
         let (to_daemon, orders) = mpsc::channel(32);
-        let site = web::start(&config, &model, &status, to_daemon)?;
-        Node { options, config, base, model, flow, status, site, orders }.steer(signals).await
+        let site = web::start(&config, &model, &status, &tally, to_daemon)?;
+        let node = Node { options, config, base, model, flow, status, archive, site, orders };
+        node.steer(signals).await
     })
 }
 
@@ -145,6 +152,8 @@ struct Node {
     model: Arc<Model>,
     flow: Flow,
     status: Arc<Status>,
+    /// Keeps embeddings; `None` when nobody does.
+    archive: Option<Worker>,
     /// `None` when there is no page.
     site: Option<Site>,
     /// Commands from the page.
@@ -187,6 +196,11 @@ impl Node {
         signals.exit_on_another();
         let deadline = Instant::now() + STOP_DEADLINE;
         let mut stragglers = self.flow.stop(deadline).await;
+        if let Some(mut archive) = self.archive
+            && tokio::time::timeout_at(deadline, archive.ended()).await.is_err()
+        {
+            stragglers.push(archive.name().to_owned());
+        }
         if let Some(site) = self.site {
             stragglers.extend(site.stop(deadline).await);
         }

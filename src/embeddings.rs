@@ -48,6 +48,11 @@ impl Tally {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// A frame was not taken in.
+    pub fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Why frames are not kept; `None` while they are.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()

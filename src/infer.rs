@@ -13,6 +13,7 @@ mod gate;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel as crossbeam;
 use tokio::sync::{mpsc, watch};
 
 use self::engine::{Engine, Health};
@@ -21,6 +22,7 @@ use crate::clip::EncodeError;
 use crate::clip::preprocess::geometry;
 use crate::clip::scoring::{best_tiles, cosines};
 use crate::clock::Clock;
+use crate::embeddings::{Seen, Tally};
 use crate::mailbox::{Batch, Receiver};
 use crate::model::{Frame, ModelState, Picture, Region, View, WatchScore};
 use crate::status::{Stage, Status};
@@ -36,10 +38,35 @@ pub struct Inference {
     pub sets: watch::Receiver<Arc<WatchSet>>,
     pub out: mpsc::Sender<Observation>,
     pub status: Arc<Status>,
+    /// Where every frame's embeddings are kept; `None`: nowhere.
+    pub keeping: Option<Keeping>,
     /// How long a batch that is not full waits for more frames.
     pub max_wait: Duration,
     /// `None`: frames carry the media's own time.
     pub clock: Option<Clock>,
+}
+
+/// The way into the history of embeddings.
+pub struct Keeping {
+    pub to: crossbeam::Sender<Seen>,
+    /// Frames go along, for their pictures.
+    pub pictures: bool,
+    pub tally: Arc<Tally>,
+}
+
+impl Keeping {
+    /// Waits for no disk: what is too much is lost, and counted.
+    fn keep(&self, scored: &Scored) {
+        let seen = Seen {
+            camera: scored.camera.clone(),
+            captured: scored.captured,
+            embeddings: scored.look.embeddings.clone(),
+            picture: self.pictures.then(|| scored.picture.clone()),
+        };
+        if self.to.try_send(seen).is_err() {
+            self.tally.lose();
+        }
+    }
 }
 
 /// A frame, and what the model makes of it.
@@ -90,6 +117,9 @@ pub fn run(mut inference: Inference) {
             inference.status.counters(&looked.frame.camera).frame_analysed();
             let scored = looked.scored(scores, &rules);
             inference.status.board().scored(&scored);
+            if let Some(keeping) = &inference.keeping {
+                keeping.keep(&scored);
+            }
             if inference.out.blocking_send(Observation::Scored(scored)).is_err() {
                 return;
             }
@@ -258,7 +288,8 @@ fn score_frames(rules: &WatchSet, looks: &[Looked<'_>]) -> Vec<Vec<WatchScore>> 
         if frames.is_empty() {
             continue;
         }
-        let embeddings: Vec<_> = frames.iter().flat_map(|(_, look)| &look.embeddings).collect();
+        let embeddings: Vec<_> =
+            frames.iter().flat_map(|(_, look)| look.embeddings.iter()).collect();
         let cosines = cosines(&embeddings, watch.matrix.view());
         let mut cosines = cosines.into_iter();
         for (index, look) in frames {

@@ -263,7 +263,7 @@ pub struct Look {
     /// The tiles that the frame was cut into; empty when it was not.
     pub tiles: Vec<Region>,
     /// One for each tile, or one for the whole.
-    pub embeddings: Vec<Embedding>,
+    pub embeddings: Arc<[Embedding]>,
 }
 
 /// One analysed frame: what every watch of its camera says, with the rules it was scored under.

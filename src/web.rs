@@ -10,6 +10,7 @@ mod backend;
 mod bench;
 mod live;
 mod page;
+mod past;
 mod pictures;
 mod views;
 
@@ -21,8 +22,12 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use self::backend::{Answering, Backend, Compiled, Events, EventsWanted, Trial, Trouble};
+pub use self::backend::{
+    Answering, Backend, Compiled, Events, EventsWanted, Moment, Past, PastPoint, PastWanted,
+    SearchFound, SearchWanted, Trial, Trouble,
+};
 use crate::clock::Clock;
+use crate::embeddings::Tally;
 use crate::model::NodeId;
 use crate::status::Status;
 
@@ -30,6 +35,8 @@ use crate::status::Status;
 pub struct Web {
     pub node: NodeId,
     pub status: Arc<Status>,
+    /// How keeping embeddings goes.
+    pub tally: Arc<Tally>,
     pub clock: Clock,
     pub backend: Arc<dyn Backend>,
     /// The broker, as `host:port`.
@@ -48,6 +55,7 @@ pub fn router(web: Web) -> Router {
         .merge(api::routes())
         .merge(bench::routes())
         .merge(live::routes())
+        .merge(past::routes())
         .merge(pictures::routes())
         .split_for_parts();
     let document = Arc::new(document);

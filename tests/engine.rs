@@ -225,7 +225,7 @@ async fn nothing_stays_on_while_the_device_is_gone() {
         captured,
         unchanged: false,
         scores,
-        look: Arc::new(seewhen::watch::Look { tiles: Vec::new(), embeddings: Vec::new() }),
+        look: Arc::new(seewhen::watch::Look { tiles: Vec::new(), embeddings: [].into() }),
         rules,
         picture,
     };

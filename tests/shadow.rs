@@ -83,7 +83,7 @@ fn scored(rules: &Arc<WatchSet>, captured: Captured, probabilities: [Probability
         captured,
         unchanged: false,
         scores: vec![score],
-        look: Arc::new(seewhen::watch::Look { tiles: Vec::new(), embeddings: Vec::new() }),
+        look: Arc::new(seewhen::watch::Look { tiles: Vec::new(), embeddings: [].into() }),
         rules: rules.clone(),
         picture,
     }

@@ -104,7 +104,7 @@ fn scored(rules: &Arc<WatchSet>, second: usize, probability: f32) -> Observation
         captured,
         unchanged: false,
         scores: vec![score],
-        look: Arc::new(seewhen::watch::Look { tiles: Vec::new(), embeddings: Vec::new() }),
+        look: Arc::new(seewhen::watch::Look { tiles: Vec::new(), embeddings: [].into() }),
         rules: rules.clone(),
         picture,
     })

@@ -10,6 +10,7 @@
 //! | publish → snapshots | 32 | the event goes without a picture, counted and logged |
 //! | snapshots → publish | 4 | wait: the publisher always takes in |
 //! | publish → link | 32 | probabilities dropped; places are kept for what must arrive |
+//! | infer → embeddings | 256, 32 with pictures | the frame is not kept, counted |
 //! | link → publish | 32 | wait; what was subscribed to is dropped, counted |
 //! | publish, daemon → alert | 64 | a cooldown counts from its event's end; who asks is told to ask again |
 //! | publish → daemon, commands | 32 | refused as a flood |
@@ -34,7 +35,7 @@ use crate::clock::Clock;
 use crate::command::{self, Answer};
 use crate::config::Config;
 use crate::infer::engine::Engine;
-use crate::infer::{self, Inference};
+use crate::infer::{self, Inference, Keeping};
 use crate::mailbox::{Receiver, WhenFull, mailbox};
 use crate::model::LabelKey;
 use crate::publish::history::{self, History, Limits};
@@ -64,6 +65,7 @@ pub(super) struct Settings {
     pub(super) engine: Engine,
     pub(super) set: Arc<WatchSet>,
     pub(super) status: Arc<Status>,
+    pub(super) keeping: Option<Keeping>,
     pub(super) max_wait: Duration,
     pub(super) pace: Pace,
 }
@@ -83,6 +85,7 @@ pub(super) fn start_stages(
         &settings.status,
         settings.max_wait,
         settings.engine,
+        settings.keeping,
         Inputs {
             received,
             sets: newest.clone(),
@@ -112,6 +115,7 @@ fn start_infer(
     status: &Arc<Status>,
     max_wait: Duration,
     engine: Engine,
+    keeping: Option<Keeping>,
     inputs: Inputs,
 ) -> anyhow::Result<Worker> {
     let inference = Inference {
@@ -120,6 +124,7 @@ fn start_infer(
         sets: inputs.sets,
         out: inputs.out,
         status: status.clone(),
+        keeping,
         max_wait,
         clock: inputs.clock,
     };

@@ -49,6 +49,7 @@ pub fn run(
             engine: Engine::only(live.encoder),
             set: Arc::new(live.set),
             status: Arc::new(Status::default()),
+            keeping: None,
             max_wait: std::time::Duration::ZERO,
             pace: live.pace,
         };

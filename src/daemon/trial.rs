@@ -42,6 +42,7 @@ pub fn run(trial: Trial, time: Duration) -> anyhow::Result<f64> {
         sets: newest,
         out,
         status: Arc::new(Status::default()),
+        keeping: None,
         max_wait: Duration::ZERO,
         clock: None,
     };

@@ -1,5 +1,6 @@
 //! The page: its thread, and what it asks of the rest.
 
+mod past;
 mod prompts;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use self::past::Memory;
 use self::prompts::Tryout;
 use super::flow::history_file;
 use super::model::Model;
@@ -17,9 +19,14 @@ use crate::clock::Clock;
 use crate::command::intake::Intake;
 use crate::command::{Answer, Outcome, Request};
 use crate::config::Config;
-use crate::publish::history::{self, Past, Wanted};
+use crate::embeddings::Tally;
+use crate::model::CameraId;
+use crate::publish::history::{self, Wanted};
 use crate::status::Status;
-use crate::web::{self, Answering, Backend, Compiled, Events, EventsWanted, Trial, Trouble, Web};
+use crate::web::{
+    self, Answering, Backend, Compiled, Events, EventsWanted, Past, PastWanted, SearchFound,
+    SearchWanted, Trial, Trouble, Web,
+};
 
 /// For a command: the text model may have to be loaded.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,6 +64,7 @@ pub(super) fn start(
     config: &Config,
     model: &Arc<Model>,
     status: &Arc<Status>,
+    tally: &Arc<Tally>,
     orders: mpsc::Sender<Order>,
 ) -> anyhow::Result<Option<Site>> {
     let Some(address) = config.web.listen else { return Ok(None) };
@@ -64,6 +72,7 @@ pub(super) fn start(
     let desk = Arc::new(Desk {
         orders,
         tryout: Arc::new(Tryout::new(model.clone(), status.clone())),
+        memory: Memory::new(config, model).map(Arc::new),
         clock,
         intake: Mutex::default(),
         history: history_file(config),
@@ -73,6 +82,7 @@ pub(super) fn start(
     let web = Web {
         node: config.node.clone(),
         status: status.clone(),
+        tally: tally.clone(),
         clock,
         backend: desk.clone(),
         broker: format!("{}:{}", broker.host, broker.port),
@@ -98,6 +108,8 @@ pub(super) fn start(
 struct Desk {
     orders: mpsc::Sender<Order>,
     tryout: Arc<Tryout>,
+    /// `None` when no embeddings are kept.
+    memory: Option<Arc<Memory>>,
     clock: Clock,
     intake: Mutex<Intake>,
     history: Option<PathBuf>,
@@ -137,9 +149,25 @@ impl Backend for Desk {
         let EventsWanted { before, camera, watch, label, limit } = wanted;
         let wanted = Wanted { before, camera, watch, label, limit };
         beside(move || {
-            let Past { events, more } = history::past(&file, &wanted).map_err(Trouble::Failed)?;
+            let history::Past { events, more } =
+                history::past(&file, &wanted).map_err(Trouble::Failed)?;
             Ok(Events { events, more })
         })
+    }
+
+    fn search(&self, wanted: SearchWanted) -> Answering<SearchFound> {
+        let (memory, tryout) = (self.memory(), self.tryout.clone());
+        beside(move || memory?.search(&tryout, &wanted))
+    }
+
+    fn past(&self, wanted: PastWanted) -> Answering<Past> {
+        let memory = self.memory();
+        beside(move || memory?.past(&wanted))
+    }
+
+    fn thumbnail(&self, camera: CameraId, time: f64) -> Answering<Vec<u8>> {
+        let memory = self.memory();
+        beside(move || memory?.thumbnail(&camera, time))
     }
 
     fn snapshot(&self, file: String) -> Answering<Vec<u8>> {
@@ -148,6 +176,14 @@ impl Backend for Desk {
             let none = || Trouble::NotFound(format!("there is no picture {file}"));
             let folder = folder.ok_or_else(none)?;
             std::fs::read(folder.join(&file)).map_err(|_| none())
+        })
+    }
+}
+
+impl Desk {
+    fn memory(&self) -> Result<Arc<Memory>, Trouble> {
+        self.memory.clone().ok_or_else(|| {
+            Trouble::NotFound("no embeddings are kept: embeddings.dir is empty".to_owned())
         })
     }
 }

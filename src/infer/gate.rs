@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn look() -> Arc<Look> {
-        Arc::new(Look { tiles: Vec::new(), embeddings: Vec::new() })
+        Arc::new(Look { tiles: Vec::new(), embeddings: [].into() })
     }
 
     #[test]

@@ -18,8 +18,8 @@ use utoipa_axum::routes;
 use super::backend::EventsWanted;
 use super::{Shared, Trouble, views};
 use crate::command::{self, Answer, Outcome};
-use crate::model::{CameraId, LabelId, WatchId};
-use crate::publish::payload::{self, rounded};
+use crate::model::{CameraId, LabelId, WallTime, WatchId};
+use crate::publish::payload::{self, rounded, seconds};
 
 /// Most events in one answer.
 const MOST_EVENTS: usize = 500;
@@ -60,7 +60,7 @@ async fn curves(
     let id = CameraId::try_new(&camera).map_err(|_| none())?;
     let curves = web.status.board().curves(&id).ok_or_else(none)?;
     let points = curves.iter().map(|((watch, label), curve)| {
-        let points = curve.points().map(|(time, p)| (time, rounded(p)));
+        let points = curve.points().map(|(time, p)| (seconds(WallTime(time)), rounded(p)));
         (format!("{watch}/{label}"), points.collect())
     });
     Ok(Json(points.collect()))

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::command::{Answer, Request};
-use crate::model::{CameraId, Event, LabelId, WatchId};
+use crate::model::{CameraId, Event, LabelId, Probability, WatchId};
 use crate::watch::{ScoreKind, Watch};
 
 /// What comes later.
@@ -26,6 +26,15 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Events from the history, the newest first.
     fn events(&self, wanted: EventsWanted) -> Answering<Events>;
+
+    /// The moments that a text describes.
+    fn search(&self, wanted: SearchWanted) -> Answering<SearchFound>;
+
+    /// What words give over the frames of the past.
+    fn past(&self, wanted: PastWanted) -> Answering<Past>;
+
+    /// The small picture of a frame of the past.
+    fn thumbnail(&self, camera: CameraId, time: f64) -> Answering<Vec<u8>>;
 
     /// The bytes of a snapshot's file, from the snapshots' folder on.
     fn snapshot(&self, file: String) -> Answering<Vec<u8>>;
@@ -72,6 +81,69 @@ pub struct Events {
     pub events: Vec<Event>,
     /// There are older ones.
     pub more: bool,
+}
+
+/// What is looked for in the past. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchWanted {
+    pub text: String,
+    /// Empty: all.
+    pub cameras: Vec<CameraId>,
+    pub from: Option<f64>,
+    pub to: Option<f64>,
+    pub limit: usize,
+}
+
+/// The best first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchFound {
+    /// Frames that were compared.
+    pub scanned: u64,
+    pub moments: Vec<Moment>,
+}
+
+/// Frames of one camera that belong together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moment {
+    pub camera: CameraId,
+    /// The best frame.
+    pub time: f64,
+    pub from: f64,
+    pub to: f64,
+    pub cosine: f32,
+    /// How many standard deviations above the mean of all that were compared.
+    pub deviations: f32,
+    /// A picture was kept.
+    pub picture: bool,
+}
+
+/// Words over the past.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastWanted {
+    pub compiled: Compiled,
+    pub camera: CameraId,
+    pub from: f64,
+    pub to: f64,
+    /// Most points; each stands for as long as the others.
+    pub points: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    pub frames: u64,
+    /// In order; spans without a frame have none.
+    pub points: Vec<PastPoint>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastPoint {
+    /// The frame in which the first label was highest.
+    pub time: f64,
+    pub frames: u64,
+    /// The highest of each label, in the order of the watch.
+    pub probabilities: Vec<Probability>,
+    /// A picture of that frame was kept.
+    pub picture: bool,
 }
 
 /// Why something is not to be had.

@@ -37,6 +37,8 @@ pub(super) struct Node {
     history: Option<String>,
     /// Why pictures are not kept.
     snapshots: Option<String>,
+    /// Why embeddings are not kept.
+    embeddings: Option<String>,
     /// Whether things may be changed.
     commands: bool,
     memory_bytes: Option<u64>,
@@ -127,6 +129,7 @@ pub(super) fn node(web: &Web) -> Node {
         outbox: told.outbox,
         history: told.history,
         snapshots: told.snapshots,
+        embeddings: web.tally.trouble(),
         commands: web.commands,
         memory_bytes: memory(),
         cameras: cameras.len(),

@@ -97,7 +97,7 @@ fn frame_of(rules: &Arc<WatchSet>, camera: CameraId, captured: Captured, p: f32)
             probabilities: vec![(label("package"), p), (label("nothing"), 1.0 - p)],
             tiles: Vec::new(),
         }],
-        look: Arc::new(crate::watch::Look { tiles: Vec::new(), embeddings: Vec::new() }),
+        look: Arc::new(crate::watch::Look { tiles: Vec::new(), embeddings: [].into() }),
         rules: rules.clone(),
         picture: Arc::new(Picture { width: 0, height: 0, rgb: Vec::new() }),
     }

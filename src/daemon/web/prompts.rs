@@ -43,7 +43,7 @@ impl Tryout {
     }
 
     /// One embedding for each text, each in these templates.
-    fn embed(
+    pub(super) fn embed(
         &self,
         templates: &[String],
         texts: &[Vec<String>],

@@ -37,7 +37,7 @@ fn scored(time: f64) -> Scored {
         captured: Captured { at: Moment(Duration::ZERO), time: WallTime(time) },
         unchanged: false,
         scores: vec![WatchScore { watch, probabilities, tiles: Vec::new() }],
-        look: Arc::new(Look { tiles: Vec::new(), embeddings: Vec::new() }),
+        look: Arc::new(Look { tiles: Vec::new(), embeddings: [].into() }),
         rules: set(),
         picture: Arc::new(Picture { width: 1, height: 1, rgb: vec![0; 3] }),
     }

@@ -1,0 +1,142 @@
+//! The history of embeddings, for the page: searched, and scored with words that are tried out.
+
+use std::path::PathBuf;
+
+use super::prompts::Tryout;
+use crate::clip::scoring::best_tiles;
+use crate::config::Config;
+use crate::daemon::model::Model;
+use crate::daemon::search;
+use crate::embeddings::Filter;
+use crate::embeddings::product::Query;
+use crate::embeddings::reader::{Frame, History, HistoryError, scan};
+use crate::model::{CameraId, Embedding, NodeId, WallTime};
+use crate::web::{Moment, Past, PastPoint, PastWanted, SearchFound, SearchWanted, Trouble};
+
+/// Longest text that is looked for, bytes.
+const LONGEST: usize = 500;
+
+/// Where the history is.
+pub(super) struct Memory {
+    dir: PathBuf,
+    node: NodeId,
+    bundle: String,
+    digest: String,
+}
+
+impl Memory {
+    /// `None` when none is kept.
+    pub(super) fn new(config: &Config, model: &Model) -> Option<Self> {
+        let (dir, bundle) = (config.embeddings.dir.clone()?, model.bundle());
+        let (name, digest) = (bundle.name().to_owned(), bundle.digest().to_owned());
+        Some(Self { dir, node: config.node.clone(), bundle: name, digest })
+    }
+
+    fn open(&self) -> Result<History, Trouble> {
+        History::open(&self.dir, &self.node, &self.digest, &self.bundle).map_err(
+            |error| match error {
+                HistoryError::Read { .. } => Trouble::Failed(error.to_string()),
+                _ => Trouble::NotFound(error.to_string()),
+            },
+        )
+    }
+
+    /// Takes a part of the processors: frames are analysed meanwhile.
+    pub(super) fn search(
+        &self,
+        tryout: &Tryout,
+        wanted: &SearchWanted,
+    ) -> Result<SearchFound, Trouble> {
+        if wanted.text.trim().is_empty() || wanted.text.len() > LONGEST {
+            return Err(Trouble::Bad(format!("q: give 1 to {LONGEST} bytes")));
+        }
+        let history = self.open()?;
+        let embedding = tryout.embed(&["{}".to_owned()], &[vec![wanted.text.clone()]])?;
+        let filter = Filter {
+            cameras: wanted.cameras.clone(),
+            from: wanted.from.map_or(WallTime(f64::NEG_INFINITY), WallTime),
+            to: wanted.to.map_or(WallTime(f64::INFINITY), WallTime),
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
+        let found = search::search(&history, &embedding[0], &filter, wanted.limit, threads)
+            .map_err(|error| Trouble::Failed(format!("{error:#}")))?;
+        let moments = found.hits.into_iter().map(|hit| Moment {
+            camera: hit.camera,
+            time: hit.best.time.0,
+            from: hit.from.0,
+            to: hit.to.0,
+            cosine: hit.best.cosine,
+            deviations: hit.deviations,
+            picture: hit.best.picture > 0,
+        });
+        Ok(SearchFound { scanned: found.frames, moments: moments.collect() })
+    }
+
+    pub(super) fn past(&self, wanted: &PastWanted) -> Result<Past, Trouble> {
+        let history = self.open()?;
+        let rows = wanted.compiled.watch.matrix.rows();
+        let queries: Vec<Query> =
+            rows.into_iter().map(|row| Query::new(&Embedding(row.to_vec()))).collect();
+        let (from, to) = (WallTime(wanted.from), WallTime(wanted.to));
+        let filter = Filter { cameras: vec![wanted.camera.clone()], from, to };
+        let mut course = Course::new(wanted);
+        for part in history.parts(&filter) {
+            scan(&history, part, &filter, &queries, |frame| course.take(frame))
+                .map_err(|error| Trouble::Failed(error.to_string()))?;
+        }
+        Ok(course.past())
+    }
+
+    pub(super) fn thumbnail(&self, camera: &CameraId, time: f64) -> Result<Vec<u8>, Trouble> {
+        let none = || Trouble::NotFound("no picture of that frame was kept".to_owned());
+        let failed = |error: std::io::Error| Trouble::Failed(error.to_string());
+        let history = self.open()?;
+        // Times are told to the millisecond.
+        let (from, to) = (WallTime(time - 0.001), WallTime(time + 0.001));
+        let filter = Filter { cameras: vec![camera.clone()], from, to };
+        let any = Query::new(&Embedding(vec![0.0; history.dim()]));
+        let hits = history.nearest(&any, &filter, 1).map_err(failed)?;
+        let hit = hits.first().ok_or_else(none)?;
+        history.picture(&hit.best).map_err(failed)?.ok_or_else(none)
+    }
+}
+
+/// Gathers the frames of a span into points.
+struct Course<'a> {
+    wanted: &'a PastWanted,
+    frames: u64,
+    points: Vec<Option<PastPoint>>,
+}
+
+impl<'a> Course<'a> {
+    fn new(wanted: &'a PastWanted) -> Self {
+        Self { wanted, frames: 0, points: vec![None; wanted.points.max(1)] }
+    }
+
+    fn take(&mut self, frame: &Frame<'_>) {
+        let PastWanted { compiled, from, to, .. } = self.wanted;
+        let labels = compiled.watch.labels.len();
+        let tiles = frame.cosines.chunks_exact(labels).map(<[f32]>::to_vec);
+        let best = best_tiles(tiles, compiled.watch.score, compiled.scale, compiled.bias);
+        let probabilities: Vec<f32> = best.into_iter().map(|(p, _)| p).collect();
+        let share = (frame.time.0 - from) / (to - from).max(f64::MIN_POSITIVE);
+        let place = ((share * self.points.len() as f64) as usize).min(self.points.len() - 1);
+        self.frames += 1;
+        let (time, picture) = (frame.time.0, frame.picture > 0);
+        let Some(point) = &mut self.points[place] else {
+            self.points[place] = Some(PastPoint { time, frames: 1, probabilities, picture });
+            return;
+        };
+        point.frames += 1;
+        if probabilities.first() > point.probabilities.first() {
+            (point.time, point.picture) = (time, picture);
+        }
+        for (highest, p) in point.probabilities.iter_mut().zip(probabilities) {
+            *highest = highest.max(p);
+        }
+    }
+
+    fn past(self) -> Past {
+        Past { frames: self.frames, points: self.points.into_iter().flatten().collect() }
+    }
+}
