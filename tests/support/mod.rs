@@ -8,6 +8,7 @@
 pub mod disk;
 pub mod rtsp;
 pub mod schema;
+pub mod site;
 pub mod web;
 
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -1,0 +1,148 @@
+//! The API behind the page, from the real binary: what it shows, and what can be done with it.
+#![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use support::site::{Site, street};
+use support::{Broker, wait_for};
+
+const SOON: Duration = Duration::from_secs(60);
+
+#[test]
+fn what_happens_is_shown() {
+    let broker = Broker::start();
+    let site = Site::start(&street(&broker));
+    let page = site.get("/");
+    assert_eq!((page.status, page.kind.as_str()), (200, "text/html; charset=utf-8"));
+    let again = site.get_with("/", &[("if-none-match", page.tag.as_deref().unwrap())]);
+    assert_eq!((again.status, again.body.len()), (304, 0));
+
+    // From the first message on everything is there, and then what changes.
+    let (mut node, mut label, mut event) = (false, false, None);
+    let complete = site.live(SOON, |kind, data| {
+        match kind {
+            "node" => node |= data["node"] == "test" && data["broker"]["connected"] == true,
+            "cameras" => {
+                let cyclist = &data[0]["watches"][0]["labels"][0];
+                let is_right = cyclist["id"] == "cyclist" && cyclist["threshold"] == 0.5;
+                label |= is_right && cyclist["probability"].is_number() && data[0]["fps"] != 0.0;
+            }
+            "event" => event = event.take().or(Some(data.clone())),
+            _ => {}
+        }
+        node && label && event.is_some()
+    });
+    assert!(complete, "node {node}, label {label}, event {event:?}");
+    let event = event.unwrap();
+    assert_eq!((&event["camera"], &event["label"]), (&json!("street"), &json!("cyclist")));
+
+    let path = format!("/api/snapshots/{}", event["snapshot"].as_str().unwrap());
+    let snapshot = wait_for("the snapshot", SOON, || {
+        Some(site.get(&path)).filter(|response| response.status == 200)
+    });
+    assert_eq!(image::load_from_memory(&snapshot.body).unwrap().width(), 640);
+    let newest = wait_for("a picture", SOON, || {
+        Some(site.get("/api/cameras/street/picture.jpg?width=320"))
+            .filter(|response| response.status == 200)
+    });
+    assert_eq!(image::load_from_memory(&newest.body).unwrap().width(), 320);
+    let curves = site.get("/api/cameras/street/curves").json();
+    assert!(!curves["traffic/cyclist"].as_array().unwrap().is_empty(), "{curves}");
+
+    let events = site.get("/api/events?camera=street&label=cyclist&limit=1").json();
+    assert_eq!(events["events"].as_array().unwrap().len(), 1, "{events}");
+    let past = site.get(&format!("/api/events?before={}", event["start_time"])).json();
+    assert_eq!(past, json!({ "events": [], "more": false }), "it was the first");
+
+    for (path, status) in [
+        ("/api/cameras/none/picture.jpg", 404),
+        ("/api/cameras/street/picture.jpg?width=1", 400),
+        ("/api/cameras/street/picture.jpg?width=x", 400),
+        ("/api/snapshots/test/street/2026-11-26/..%2F..%2Fseewhen.toml", 404),
+        ("/api/snapshots/../../../seewhen.toml", 404),
+        ("/api/pictures/street/nan.jpg", 404),
+        ("/api/events?camera=%00", 400),
+        ("/api/nothing", 404),
+    ] {
+        assert_eq!(site.get(path).status, status, "{path}");
+    }
+}
+
+#[test]
+fn words_are_tried_and_become_a_label() {
+    let broker = Broker::start();
+    let site = Site::start(&street(&broker));
+    let label = |id: &str, text: &str| json!({ "label": id, "prompts": [text] });
+    let words = json!({ "labels": [label("suit", "a man in a suit"), label("dog", "no dog")],
+        "watch": "traffic" });
+    let tried = wait_for("a frame that was tried", SOON, || {
+        let tried = site.post("/api/prompts", &words);
+        assert_eq!(tried.status, 200, "{}", tried.text());
+        Some(tried.json()).filter(|tried| tried["cameras"][0]["camera"] == "street")
+    });
+    let probabilities = tried["cameras"][0]["probabilities"].as_object().unwrap();
+    let sum: f64 = probabilities.values().map(|p| p.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-3 && probabilities.len() == 6, "{tried}");
+    assert!(tried["advice"].to_string().contains("does not understand"), "{tried}");
+
+    // The clip has gone round once: the suit has been there.
+    let all = json!({ "labels": [label("suit", "a man in a suit")], "watch": "traffic",
+        "camera": "street", "since": 0.0, "until": 4e9, "points": 1000 });
+    let past = wait_for("ten seconds of history", SOON, || {
+        let past = site.post("/api/past", &all);
+        assert!([200, 404].contains(&past.status), "{}", past.text());
+        Some(past)
+            .filter(|past| past.status == 200)
+            .map(|past| past.json())
+            .filter(|past| past["frames"].as_u64().unwrap() >= 44)
+    });
+    let point = &past["points"][0];
+    assert!(point["probabilities"]["suit"].as_f64().unwrap() > 0.1, "{point}");
+    let thumbnail = site.get(point["picture"].as_str().unwrap());
+    assert_eq!(image::load_from_memory(&thumbnail.body).unwrap().width(), 320);
+
+    let found = site.get("/api/search?q=a+person+riding+a+bicycle&limit=3").json();
+    assert!(found["scanned"].as_u64().unwrap() >= 44, "{found}");
+    let best = &found["hits"][0];
+    assert!(best["deviations"].as_f64().unwrap() > 1.0, "{best}");
+    assert_eq!(site.get(best["picture"].as_str().unwrap()).status, 200);
+
+    let add = json!({ "command": "add_label", "watch": "traffic", "label": "suit",
+        "prompts": ["a man in a suit"], "threshold": 0.3 });
+    let reply = site.post("/api/command", &add);
+    assert_eq!((reply.status, &reply.json()["ok"]), (200, &json!(true)), "{}", reply.text());
+    let fired = site.live(SOON, |kind, data| kind == "event" && data["label"] == "suit");
+    assert!(fired, "{}", site.seewhen.log());
+    let again = site.post("/api/command", &add);
+    assert_eq!((again.status, &again.json()["ok"]), (409, &json!(false)), "{}", again.text());
+    assert_eq!(site.post("/api/command", &json!({ "command": "dance" })).status, 400);
+
+    for (words, status) in [
+        (json!({ "labels": [] }), 400),
+        (json!({ "labels": [label("", "x")] }), 400),
+        (json!({ "labels": [label("x", " ")] }), 400),
+        (json!({ "labels": [label("x", "x"), label("x", "y")] }), 400),
+        (json!({ "labels": [label("x", "x")], "watch": "none" }), 400),
+        (json!({ "labels": [label("x", "x")], "templates": ["{} {}"] }), 400),
+        (json!({ "labels": [label("x", "x")], "score": "best" }), 400),
+    ] {
+        let answer = site.post("/api/prompts", &words);
+        assert_eq!(answer.status, status, "{words}: {}", answer.text());
+        assert!(answer.json()["error"].is_string());
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_had_costs_nothing_else() {
+    let broker = Broker::start();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let environment = [("SEEWHEN_WEB__LISTEN", listen.as_str())];
+    let heard = broker.subscribe();
+    let seewhen = support::Seewhen::start_with(&street(&broker), &environment);
+    seewhen.expect_log("the page cannot be served", SOON);
+    heard.expect("cyclist/event", SOON, |_| true);
+}
