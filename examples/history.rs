@@ -1,7 +1,7 @@
 //! How fast the history of embeddings is: fills one with millions of rows, and searches it.
 //!
 //! `scripts/search-bench` runs it. The rows are made of real ones: each camera goes back and forth
-//! through clips that the bundle has encoded, between their frames, with noise as large as what lies
+//! through a clip that the bundle has encoded, between their frames, with noise as large as what lies
 //! between two neighbouring frames. What is exact is reckoned while they are made, in 32-bit floats.
 #![expect(clippy::unwrap_used, reason = "a measurement that fails may stop")]
 #![expect(clippy::print_stdout, reason = "its lines are its result")]
@@ -39,7 +39,7 @@ enum Args {
 #[derive(clap::Args)]
 struct Make {
     folder: PathBuf,
-    /// Rows in all, over ten cameras, a frame a second.
+    /// Rows in all, over twenty cameras, a frame a second.
     rows: usize,
     /// Clips that the scenes are made of.
     #[arg(required = true)]
@@ -75,7 +75,7 @@ const TEXTS: [&str; 20] = [
     "a rocket launch",
     "a woman with a handbag",
 ];
-const CAMERAS: usize = 10;
+const CAMERAS: usize = 20;
 /// 2026-01-01.
 const START: f64 = 1_767_225_600.0;
 const DIGEST: &str = "beefbeefbeefbeef";

@@ -55,17 +55,10 @@ fn unit(mut values: Vec<f32>) -> Embedding {
     Embedding(values)
 }
 
-/// Where a camera is in its clip.
-#[derive(Clone, Copy, Default)]
-struct Place {
-    clip: usize,
-    at: f32,
-    left: usize,
-}
-
 pub struct Scenes {
     clips: Vec<Vec<Embedding>>,
-    places: Vec<Place>,
+    /// Where each camera is in its clip, in frames.
+    places: Vec<f32>,
     random: fastrand::Rng,
     /// Rows of a random projection; none: as it is.
     projection: Vec<Vec<f32>>,
@@ -93,23 +86,15 @@ impl Scenes {
         unit(self.projection.iter().map(row).collect())
     }
 
-    /// The next frame of a camera: a little further in its clip, or now and then in another of its.
+    /// The next frame of a camera: a little further in its clip, or back.
     pub fn next(&mut self, camera: usize) -> Embedding {
         if self.places.len() <= camera {
-            self.places.resize(camera + 1, Place::default());
+            self.places.resize(camera + 1, 0.0);
         }
-        let place = &mut self.places[camera];
-        if place.left == 0 {
-            // A camera has few scenes, and each lasts for minutes.
-            let of_camera = self.clips.len().div_ceil(10);
-            place.clip = (camera + 10 * self.random.usize(..of_camera)) % self.clips.len();
-            place.left = self.random.usize(60..3600);
-        }
-        place.left -= 1;
-        let clip = &self.clips[place.clip];
-        let last = (clip.len() - 1) as f32;
-        place.at = (place.at + (self.random.f32() - 0.5) * 4.0).clamp(0.0, last - 0.001);
-        let (index, part) = (place.at as usize, place.at.fract());
+        let clip = &self.clips[camera % self.clips.len()];
+        let (place, last) = (&mut self.places[camera], (clip.len() - 1) as f32);
+        *place = (*place + (self.random.f32() - 0.5) * 4.0).clamp(0.0, last - 0.001);
+        let (index, part) = (*place as usize, place.fract());
         let between = clip[index].0.iter().zip(&clip[index + 1].0);
         let random = &mut self.random;
         let value = |(a, b): (&f32, &f32)| a * (1.0 - part) + b * part + NOISE * noise(random);

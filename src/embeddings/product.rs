@@ -120,11 +120,22 @@ mod tests {
             let queries: Vec<Query> = texts.iter().map(Query::new).collect();
             let mut found = Vec::new();
             Product::new(&head, &queries).unwrap().cosines(&bytes, &mut found);
-            let wanted = seen.iter().flat_map(|row| texts.iter().map(move |text| (row, text)));
             assert_eq!(found.len(), rows * texts.len());
-            for (found, (row, text)) in found.iter().zip(wanted) {
-                let exact: f32 = row.0.iter().zip(&text.0).map(|(a, b)| a * b).sum();
-                assert!((found - exact).abs() < 2e-3, "{dim}: {found} {exact}");
+            let length = head.row_length();
+            for (found, (row, bytes)) in
+                found.chunks(texts.len()).zip(seen.iter().zip(bytes.chunks(length)))
+            {
+                for (found, text) in found.iter().zip(&texts) {
+                    let exact: f32 = row.0.iter().zip(&text.0).map(|(a, b)| a * b).sum();
+                    // Each value is off by half a step at most.
+                    let sum: f32 = text.0.iter().map(|value| value.abs()).sum();
+                    let most = sum * RowHead::scale(bytes) / 2.0 + 1e-4;
+                    assert!((found - exact).abs() < most, "{dim}: {found} {exact} {most}");
+                    // What is read back has the very same cosine, but for the text's own rounding.
+                    let kept = head.embedding(bytes).0;
+                    let again: f32 = kept.iter().zip(&text.0).map(|(a, b)| a * b).sum();
+                    assert!((found - again).abs() < 1e-4, "{dim}: {found} {again}");
+                }
             }
         }
     }
