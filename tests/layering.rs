@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("clip", 1),
     ("embeddings", 1),
     ("alert::rules", 1),
+    ("tune", 1),
     ("publish::topics", 1),
     ("publish::payload", 1),
     ("publish::outbox", 1),
