@@ -13,6 +13,7 @@ pub mod model;
 pub mod model_args;
 pub mod run;
 pub mod search;
+pub mod tune;
 pub mod watch;
 mod when;
 
@@ -42,6 +43,7 @@ enum Command {
     Check(check::Args),
     Classify(classify::Args),
     Watch(watch::Args),
+    Tune(tune::Args),
     Embed(embed::Args),
     Explain(explain::Args),
     Search(search::Args),
@@ -87,6 +89,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Check(args) => check::run(args),
         Command::Classify(args) => classify::run(&args),
         Command::Watch(args) => watch::run(args),
+        Command::Tune(args) => tune::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Search(args) => search::run(&args),

@@ -88,7 +88,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn every(text: &str) -> Result<Every, String> {
+pub(super) fn every(text: &str) -> Result<Every, String> {
     match text {
         "keyframes" => Ok(Every::KeyFrames),
         text => match humantime::parse_duration(text) {
@@ -98,7 +98,7 @@ fn every(text: &str) -> Result<Every, String> {
     }
 }
 
-fn parse_view(text: &str) -> Result<View, String> {
+pub(super) fn parse_view(text: &str) -> Result<View, String> {
     if text == "tiles" {
         return Ok(View { fit: Some(Fit::Crop), tiles: true, region: None });
     }
@@ -123,61 +123,79 @@ fn camera(args: &Args) -> anyhow::Result<Camera> {
             "--as-fast-as-possible needs a file: {source} has its own pace"
         )));
     }
-    Ok(Camera {
-        id: CameraId::try_new("source")?,
+    let id = CameraId::try_new("source")?;
+    let plain = plain_camera(id, source, args.every, args.fit.unwrap_or_default());
+    Ok(Camera { repeat: args.repeat, ..plain })
+}
+
+/// A camera of which nobody said more.
+pub(super) fn plain_camera(id: CameraId, source: CameraSource, every: Every, view: View) -> Camera {
+    Camera {
+        id,
         source,
-        every: args.every,
-        view: args.fit.unwrap_or_default(),
+        every,
+        view,
         mask: Vec::new(),
         gate: None,
         decoder: DecoderChoice::Auto,
         network: config::Network::default(),
-        repeat: args.repeat,
+        repeat: false,
         connect_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),
         enabled: true,
-    })
+    }
 }
 
 /// The watch that the arguments describe.
 fn watch(args: &Args, camera: &Camera) -> anyhow::Result<WatchConfig> {
-    let templates =
-        if args.templates.is_empty() { vec!["{}".to_owned()] } else { args.templates.clone() };
-    Ok(WatchConfig {
-        id: WatchId::try_new("watch")?,
-        cameras: vec![camera.id.clone()],
-        templates,
-        score: ScoreKind::Softmax,
-        // Every analysed frame is printed.
-        publish_every: Duration::ZERO,
-        enabled: true,
-        labels: labels(args)?,
-    })
-}
-
-fn labels(args: &Args) -> anyhow::Result<Vec<LabelConfig>> {
+    let mut labels = prompted(&args.prompts)?;
     let default = [0.5];
     let thresholds =
         if args.thresholds.is_empty() { &default[..] } else { args.thresholds.as_slice() };
-    if thresholds.len() > args.prompts.len() {
+    if thresholds.len() > labels.len() {
         return Err(usage(
             "there are more --threshold than --prompt; each belongs to one prompt, in order",
         ));
     }
-    if args.prompts.len() == 1 {
+    for (label, threshold) in labels.iter_mut().zip(thresholds) {
+        label.rule = Some(rule(args, *threshold)?);
+    }
+    plain_watch(vec![camera.id.clone()], &args.templates, labels)
+}
+
+/// A watch of which every analysed frame is told.
+pub(super) fn plain_watch(
+    cameras: Vec<CameraId>,
+    templates: &[String],
+    labels: Vec<LabelConfig>,
+) -> anyhow::Result<WatchConfig> {
+    let templates = if templates.is_empty() { vec!["{}".to_owned()] } else { templates.to_vec() };
+    Ok(WatchConfig {
+        id: WatchId::try_new("watch")?,
+        cameras,
+        templates,
+        score: ScoreKind::Softmax,
+        publish_every: Duration::ZERO,
+        enabled: true,
+        labels,
+    })
+}
+
+/// A label for each prompt, none of which fires.
+pub(super) fn prompted(prompts: &[String]) -> anyhow::Result<Vec<LabelConfig>> {
+    if prompts.len() == 1 {
         return Err(usage(
             "one prompt alone always has probability 1; say with another --prompt what else may \
              be seen, such as \"an empty road\"",
         ));
     }
     let mut labels: Vec<LabelConfig> = Vec::new();
-    for (n, prompt) in args.prompts.iter().enumerate() {
+    for prompt in prompts {
         let id = LabelId::of_prompt(prompt);
         if prompt.trim().is_empty() || labels.iter().any(|label| label.id == id) {
             return Err(usage(format!("--prompt {prompt:?} is empty or given twice")));
         }
-        let rule = thresholds.get(n).map(|threshold| rule(args, *threshold)).transpose()?;
-        labels.push(LabelConfig { id, prompts: vec![prompt.clone()], rule });
+        labels.push(LabelConfig { id, prompts: vec![prompt.clone()], rule: None });
     }
     Ok(labels)
 }
