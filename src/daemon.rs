@@ -9,6 +9,7 @@ mod archive;
 pub mod ask;
 mod cameras;
 mod commands;
+pub mod course;
 mod flow;
 pub mod live;
 pub mod model;

@@ -8,6 +8,7 @@
 pub mod allowance;
 pub mod blocks;
 pub mod bounds;
+pub mod json;
 pub mod plot;
 pub mod replay;
 pub mod score;

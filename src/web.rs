@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use self::backend::{
     Answering, Backend, Compiled, Events, EventsWanted, Moment, Past, PastPoint, PastWanted,
-    SearchFound, SearchWanted, Trial, Trouble,
+    SearchFound, SearchWanted, Trial, Trouble, TuneWanted,
 };
 use crate::clock::Clock;
 use crate::embeddings::Tally;

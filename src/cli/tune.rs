@@ -1,6 +1,7 @@
 //! `seewhen tune`: a threshold, a hold and a consensus for a label, out of footage.
 
 mod footage;
+mod history;
 mod json;
 mod pictures;
 mod report;
@@ -15,8 +16,8 @@ use super::watch::{every, parse_view};
 use super::{Outcome, Usage};
 use crate::model::{Every, View};
 use crate::tune::allowance::Allowance;
-use crate::tune::plot::Point;
-use crate::tune::score::{self, frames, outcome};
+use crate::tune::plot::{self, Point};
+use crate::tune::score::{self, outcome};
 use crate::tune::suggest::{Promise, Suggestion, at_most, suggest};
 use crate::tune::{Clip, Setting};
 
@@ -33,11 +34,24 @@ Examples:
   seewhen tune --config porch.toml --label package porch.mp4=porch.txt
   seewhen tune street.mp4=street.txt --prompt \"a cyclist\" --prompt \"cars on a street\"
   seewhen tune quiet-week.mp4 --at-most \"2 a week\" --config porch.toml --label package
+  seewhen tune --history --since 2d --marks porch.txt --label package
   seewhen tune monday.mp4=monday.txt tuesday.mp4=tuesday.txt --label package --svg plots")]
 pub struct Args {
     /// A video file, and the timeline that says when the thing was there; again for more
-    #[arg(required = true, value_name = "FOOTAGE[=TIMELINE]")]
+    #[arg(required_unless_present = "history", value_name = "FOOTAGE[=TIMELINE]")]
     footage: Vec<String>,
+    /// In place of files: what the camera has seen, as far as its embeddings are kept
+    #[arg(long, conflicts_with_all = ["footage", "prompts", "every", "fit"])]
+    history: bool,
+    /// When the thing was there, for --history: dates and times
+    #[arg(long, value_name = "TIMELINE", requires = "history")]
+    marks: Option<String>,
+    /// Of the history only what came after: "2d", "2026-11-24", "2026-11-24 17:30"
+    #[arg(long, value_name = "TIME", requires = "history")]
+    since: Option<String>,
+    /// Of the history only what came before
+    #[arg(long, value_name = "TIME", requires = "history")]
+    until: Option<String>,
     /// The configuration file, where no --prompt is given
     #[arg(long, short, default_value = "/etc/seewhen/seewhen.toml", env = "SEEWHEN_CONFIG")]
     config: PathBuf,
@@ -167,11 +181,7 @@ fn find(args: &Args, footage: Footage) -> anyhow::Result<Found> {
         suggested: outcome(&clips, &suggestion.best.setting),
         clips,
     });
-    let thresholds: Vec<f32> = suggestion.curve.iter().map(|it| it.setting.threshold).collect();
-    let trials = suggestion.curve.iter().zip(frames(&clips, &thresholds));
-    let points = trials
-        .map(|(trial, frames)| Point::new(trial.setting.threshold, &trial.outcome, frames))
-        .collect();
+    let points = plot::points(&clips, &suggestion);
     let result = Verdict::Marked(Box::new(Marked { suggestion, points, held_out }));
     Ok(Found { label, clips, now, configured, result })
 }
@@ -186,11 +196,6 @@ fn nothing_there(label: &str, cut: bool) -> anyhow::Error {
 
 fn usage(text: impl Into<String>) -> anyhow::Error {
     Usage(text.into()).into()
-}
-
-/// As it was written: 0.3, not 0.30000001.
-fn exact(probability: f32) -> f64 {
-    probability.to_string().parse().unwrap_or_else(|_| f64::from(probability))
 }
 
 /// The name of a file without its folder.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -25,7 +26,7 @@ use crate::publish::history::{self, Wanted};
 use crate::status::Status;
 use crate::web::{
     self, Answering, Backend, Compiled, Events, EventsWanted, Past, PastWanted, SearchFound,
-    SearchWanted, Trial, Trouble, Web,
+    SearchWanted, Trial, Trouble, TuneWanted, Web,
 };
 
 /// For a command: the text model may have to be loaded.
@@ -163,6 +164,14 @@ impl Backend for Desk {
     fn past(&self, wanted: PastWanted) -> Answering<Past> {
         let memory = self.memory();
         beside(move || memory?.past(&wanted))
+    }
+
+    fn tune(&self, wanted: TuneWanted) -> Answering<Value> {
+        let (memory, set) = (self.memory(), self.tryout.set());
+        beside(move || {
+            let set = set?;
+            memory?.tune(&set, &wanted)
+        })
     }
 
     fn thumbnail(&self, camera: CameraId, time: f64) -> Answering<Vec<u8>> {

@@ -5,7 +5,8 @@
 //! styles hold inside of the plot alone, so that several can stand in one page.
 
 use super::replay::Stay;
-use super::score::{FrameCounts, Outcome};
+use super::score::{FrameCounts, Outcome, frames};
+use super::suggest::Suggestion;
 use super::truth::Span;
 use super::{Clip, Setting};
 use crate::model::Probability;
@@ -86,6 +87,16 @@ pub fn curve(title: &str, points: &[Point], suggested: Probability, now: Probabi
     keys(&mut svg, &legend);
     svg.push_str("</svg>\n");
     svg
+}
+
+/// All thresholds of a suggestion's curve, over events and over frames.
+pub fn points(clips: &[Clip], suggestion: &Suggestion) -> Vec<Point> {
+    let thresholds: Vec<Probability> =
+        suggestion.curve.iter().map(|trial| trial.setting.threshold).collect();
+    let trials = suggestion.curve.iter().zip(frames(clips, &thresholds));
+    trials
+        .map(|(trial, frames)| Point::new(trial.setting.threshold, &trial.outcome, frames))
+        .collect()
 }
 
 /// A clip's probability over time, with what was marked, the threshold, and the events that there would

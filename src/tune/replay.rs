@@ -10,7 +10,7 @@ use crate::alert::rules::Rules;
 use crate::model::{
     Captured, Event, EventKind, LabelKey, Moment, Picture, Probability, WallTime, WatchScore,
 };
-use crate::watch::{Label, ScoreKind, Scored, Watch, WatchSet, WatchedCamera};
+use crate::watch::{Label, Look, ScoreKind, Scored, Watch, WatchSet, WatchedCamera};
 
 /// One event, seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,6 +99,7 @@ impl Driver {
             captured: Captured::default(),
             unchanged: false,
             scores: vec![score],
+            look: Arc::new(Look { tiles: Vec::new(), embeddings: [].into() }),
             rules: set.clone(),
             picture: Arc::new(Picture { width: 0, height: 0, rgb: Vec::new() }),
         };

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::command::{Answer, Request};
-use crate::model::{CameraId, Event, LabelId, Probability, WatchId};
+use crate::model::{CameraId, Event, LabelId, LabelKey, Probability, WatchId};
 use crate::watch::{ScoreKind, Watch};
 
 /// What comes later.
@@ -32,6 +32,10 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What words give over the frames of the past.
     fn past(&self, wanted: PastWanted) -> Answering<Past>;
+
+    /// The setting that suits a label, from spans of the past in which it was there: as `seewhen tune --json`
+    /// has it, and a plot.
+    fn tune(&self, wanted: TuneWanted) -> Answering<Value>;
 
     /// The small picture of a frame of the past.
     fn thumbnail(&self, camera: CameraId, time: f64) -> Answering<Vec<u8>>;
@@ -126,6 +130,16 @@ pub struct PastWanted {
     pub to: f64,
     /// Most points; each stands for as long as the others.
     pub points: usize,
+}
+
+/// A label, and when it was there. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TuneWanted {
+    pub key: LabelKey,
+    pub from: f64,
+    pub to: f64,
+    /// In order, apart from each other.
+    pub there: Vec<(f64, f64)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -9,21 +9,27 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::bench::Words;
-use super::{Moment, PastPoint, PastWanted, SearchWanted, Shared, Trouble};
-use crate::model::{CameraId, WallTime};
+use super::{Moment, PastPoint, PastWanted, SearchWanted, Shared, Trouble, TuneWanted};
+use crate::model::{CameraId, LabelId, LabelKey, WallTime, WatchId};
 use crate::publish::payload::{rounded, seconds};
 use crate::watch::Label;
 
 const MOST_HITS: usize = 200;
 const MOST_POINTS: usize = 2000;
+const MOST_SPANS: usize = 1000;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(search)).routes(routes!(past)).routes(routes!(thumbnail))
+    OpenApiRouter::new()
+        .routes(routes!(search))
+        .routes(routes!(past))
+        .routes(routes!(tune))
+        .routes(routes!(thumbnail))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -175,6 +181,48 @@ fn point(point: &PastPoint, camera: &CameraId, labels: &[Label]) -> Point {
         probabilities: named.zip(point.probabilities.iter().map(|p| rounded(*p))).collect(),
         picture: point.picture.then(|| picture(camera, point.time)),
     }
+}
+
+/// When a label was there, as far as somebody knows.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Marked {
+    camera: String,
+    watch: String,
+    label: String,
+    /// Pairs of Unix seconds, from and until; all other time the label was not there.
+    spans: Vec<(f64, f64)>,
+    since: f64,
+    until: f64,
+}
+
+/// Finds the threshold, hold and consensus that suit a label. The answer is that of `seewhen tune --json`, with
+/// a plot (`svg`).
+#[utoipa::path(post, path = "/api/tune", request_body = Marked,
+    responses((status = 200, body = Value), (status = 400), (status = 404)))]
+async fn tune(
+    State(web): State<Shared>,
+    Json(marked): Json<Marked>,
+) -> Result<Json<Value>, Trouble> {
+    let Marked { camera, watch, label, mut spans, since, until } = marked;
+    let bad = |error: crate::model::BadId| Trouble::Bad(error.to_string());
+    let key = LabelKey {
+        camera: camera_id(&camera)?,
+        watch: WatchId::try_new(&watch).map_err(bad)?,
+        label: LabelId::try_new(&label).map_err(bad)?,
+    };
+    if since >= until {
+        return Err(Trouble::Bad("until: give a time after since".to_owned()));
+    }
+    spans.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let apart = spans.windows(2).all(|two| two[0].1 <= two[1].0);
+    if spans.len() > MOST_SPANS || !apart || spans.iter().any(|(from, to)| from >= to) {
+        let wanted = format!(
+            "spans: give at most {MOST_SPANS}, each from a time to a later one, apart from each other"
+        );
+        return Err(Trouble::Bad(wanted));
+    }
+    Ok(Json(web.backend.tune(TuneWanted { key, from: since, to: until, there: spans }).await?))
 }
 
 /// The small picture of an analysed frame, where those are kept. `time` as told, with `.jpg`.

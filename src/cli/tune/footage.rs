@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 
+use super::history::{self, Kept};
 use super::{Args, file_name, usage};
 use crate::capture::gstreamer::Pace;
 use crate::cli::watch::{plain_camera, plain_watch, prompted};
@@ -31,34 +32,39 @@ const DEFAULT: (Probability, f64) = (0.5, 0.8);
 
 /// All that is known before a frame is looked at.
 pub(super) struct Footage {
+    /// What is kept of the camera in place of files.
+    pub(super) kept: Option<Kept>,
     pub(super) label: LabelId,
-    rule: Option<LabelRule>,
-    model: ModelConfig,
+    pub(super) rule: Option<LabelRule>,
+    pub(super) model: ModelConfig,
     /// One for each file.
-    cameras: Vec<Camera>,
-    watch: WatchConfig,
-    pieces: Vec<Piece>,
+    pub(super) cameras: Vec<Camera>,
+    pub(super) watch: WatchConfig,
+    pub(super) pieces: Vec<Piece>,
 }
 
 /// One file.
-struct Piece {
-    name: String,
-    timeline: Option<(String, Timeline)>,
-    marks: Option<Marks>,
+pub(super) struct Piece {
+    pub(super) name: String,
+    pub(super) timeline: Option<(String, Timeline)>,
+    pub(super) marks: Option<Marks>,
 }
 
 /// What is looked for, and how.
-struct Wanted {
-    model: ModelConfig,
-    watch: WatchConfig,
-    label: LabelConfig,
+pub(super) struct Wanted {
+    pub(super) model: ModelConfig,
+    pub(super) watch: WatchConfig,
+    pub(super) label: LabelConfig,
     /// Of which only the source and the id are another's.
-    camera: Camera,
+    pub(super) camera: Camera,
 }
 
 impl Footage {
     /// Reads the arguments, the configuration and the timelines, and finds every problem of them.
     pub(super) fn read(args: &Args) -> anyhow::Result<Self> {
+        if args.history {
+            return history::read(args);
+        }
         let files = args.footage.iter().map(|text| split(text)).collect::<Result<Vec<_>, _>>()?;
         let ids = (1..=files.len()).map(|n| CameraId::try_new(&format!("footage-{n}")));
         let ids = ids.collect::<Result<Vec<_>, _>>()?;
@@ -89,7 +95,7 @@ impl Footage {
             ..wanted.watch
         };
         let LabelConfig { id: label, rule, .. } = wanted.label;
-        Ok(Self { label, rule, model: wanted.model, cameras, watch, pieces })
+        Ok(Self { kept: None, label, rule, model: wanted.model, cameras, watch, pieces })
     }
 
     pub(super) fn is_marked(&self) -> bool {
@@ -106,6 +112,9 @@ impl Footage {
 
     /// Analyses all of it, as fast as that goes.
     pub(super) fn analyse(self) -> anyhow::Result<Vec<Clip>> {
+        if let Some(kept) = &self.kept {
+            return history::analyse(&self, kept);
+        }
         let model = Model::load(&self.model)?;
         let mut embedder = model.trying_embedder();
         let watches = std::slice::from_ref(&self.watch);
@@ -208,7 +217,7 @@ fn split(text: &str) -> anyhow::Result<(CameraSource, Option<String>)> {
 }
 
 /// What the configuration says of the label and of the camera.
-fn configured(args: &Args) -> anyhow::Result<Wanted> {
+pub(super) fn configured(args: &Args) -> anyhow::Result<Wanted> {
     let mut config = config::load(&args.config)?.config;
     args.model.overrides().apply(&mut config.model);
     let Config { model, cameras, watches, .. } = config;
@@ -264,27 +273,14 @@ fn timelines(files: Vec<(CameraSource, Option<String>)>) -> anyhow::Result<Vec<P
             CameraSource::File(path) => file_name(path),
             other => other.to_string(),
         };
-        let read = path.map(|path| {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| vec![problem(&path, 0, error.to_string())])?;
-            let timeline = timeline::parse(&text, &path, &TimeZone::system())?;
-            match (timeline.base, timeline.marks.first()) {
-                (Some(Base::Clock), Some(mark)) => {
-                    let message =
-                        "found a date; times in a file are seconds, m:ss or h:mm:ss into it";
-                    Err(vec![problem(&path, mark.line, message.to_owned())])
-                }
-                _ => Ok((path, timeline)),
-            }
-        });
+        let read = path.map(|path| read_timeline(&path, &TimeZone::system(), Base::File));
         match read.transpose() {
             Ok(timeline) => pieces.push(Piece { name, timeline, marks: None }),
-            Err(found) => problems.extend(found),
+            Err(found) => problems.push(found.to_string()),
         }
     }
     if !problems.is_empty() {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        bail!("{}", lines.join("\n"));
+        bail!("{}", problems.join("\n"));
     }
     let marked = pieces.iter().filter(|piece| piece.timeline.is_some()).count();
     if marked > 0 && marked < pieces.len() {
@@ -296,13 +292,46 @@ fn timelines(files: Vec<(CameraSource, Option<String>)>) -> anyhow::Result<Vec<P
     Ok(pieces)
 }
 
+/// A timeline with the name of its file. Its times count from `base`; all its problems at once.
+pub(super) fn read_timeline(
+    path: &str,
+    zone: &TimeZone,
+    base: Base,
+) -> anyhow::Result<(String, Timeline)> {
+    let read = || {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| vec![problem(path, 0, error.to_string())])?;
+        let timeline = timeline::parse(&text, path, zone)?;
+        match (timeline.base.filter(|found| *found != base), timeline.marks.first()) {
+            (Some(found), Some(mark)) => {
+                let message = match found {
+                    Base::Clock => {
+                        "found a date; times in a file are seconds, m:ss or h:mm:ss into it"
+                    }
+                    Base::File => {
+                        "found a time without a date; of the history times are as in \
+                         2026-11-24 18:03:10 - 18:04:00"
+                    }
+                };
+                Err(vec![problem(path, mark.line, message.to_owned())])
+            }
+            _ => Ok(timeline),
+        }
+    };
+    let timeline = read().map_err(|problems: Vec<Problem>| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("{}", lines.join("\n"))
+    })?;
+    Ok((path.to_owned(), timeline))
+}
+
 fn problem(file: &str, line: usize, message: String) -> Problem {
     let place = Place { file: file.to_owned(), line, column: usize::from(line > 0) };
     Problem { place, key: String::new(), message }
 }
 
 /// Finds the spans of the label.
-fn mark(args: &Args, label: &LabelId, pieces: &mut [Piece]) -> anyhow::Result<()> {
+pub(super) fn mark(args: &Args, label: &LabelId, pieces: &mut [Piece]) -> anyhow::Result<()> {
     let timelines = || pieces.iter().filter_map(|piece| Some(&piece.timeline.as_ref()?.1));
     let mut named: Vec<String> =
         timelines().flat_map(Timeline::labels).map(str::to_owned).collect();

@@ -2,19 +2,29 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use super::prompts::Tryout;
 use crate::clip::scoring::best_tiles;
 use crate::config::Config;
 use crate::daemon::model::Model;
-use crate::daemon::search;
+use crate::daemon::{course, search};
 use crate::embeddings::Filter;
 use crate::embeddings::product::Query;
 use crate::embeddings::reader::{Frame, History, HistoryError, scan};
 use crate::model::{CameraId, Embedding, NodeId, WallTime};
-use crate::web::{Moment, Past, PastPoint, PastWanted, SearchFound, SearchWanted, Trouble};
+use crate::tune::suggest::suggest;
+use crate::tune::truth::{Marks, Span};
+use crate::tune::{Clip, Setting, bounds, json, plot};
+use crate::watch::WatchSet;
+use crate::web::{
+    Moment, Past, PastPoint, PastWanted, SearchFound, SearchWanted, Trouble, TuneWanted,
+};
 
 /// Longest text that is looked for, bytes.
 const LONGEST: usize = 500;
+/// How exact marks on the page are, seconds.
+const SLACK: f64 = 0.5;
 
 /// Where the history is.
 pub(super) struct Memory {
@@ -85,6 +95,36 @@ impl Memory {
                 .map_err(|error| Trouble::Failed(error.to_string()))?;
         }
         Ok(course.past())
+    }
+
+    pub(super) fn tune(&self, set: &WatchSet, wanted: &TuneWanted) -> Result<Value, Trouble> {
+        let TuneWanted { key, from, to, there } = wanted;
+        let rule = set.rule(key).ok_or_else(|| {
+            let (camera, watch, label) = (&key.camera, &key.watch, &key.label);
+            Trouble::Bad(format!("{camera}/{watch}/{label} is no label that can fire"))
+        })?;
+        let history = self.open()?;
+        let there = there.iter().map(|(from, to)| Span { from: *from, to: *to }).collect();
+        let marks = Marks { there, unsure: Vec::new(), slack: SLACK };
+        let filter = Filter { cameras: Vec::new(), from: WallTime(*from), to: WallTime(*to) };
+        let clip = course::clip(&history, set, key, &filter, Some(marks))
+            .map_err(|error| Trouble::Failed(error.to_string()))?;
+        let clips: Vec<Clip> = clip.into_iter().filter(|clip| !clip.samples.is_empty()).collect();
+        let nothing = || Trouble::NotFound("no frame of that time was kept".to_owned());
+        let first = clips.first().ok_or_else(nothing)?;
+        let found = suggest(&clips, &Setting::of(rule)).ok_or_else(|| {
+            Trouble::Bad("spans: mark when it was there, once at least".to_owned())
+        })?;
+        let title = format!("{}: precision and recall", key.label);
+        let (points, best) = (plot::points(&clips, &found), found.best.setting.threshold);
+        Ok(json!({
+            "footage": json::clip(first),
+            "confidence": bounds::CONFIDENCE,
+            "now": json::trial(&found.now),
+            "suggested": json::suggested(&found),
+            "curve": points.iter().map(json::point).collect::<Vec<_>>(),
+            "svg": plot::curve(&title, &points, best, rule.threshold),
+        }))
     }
 
     pub(super) fn thumbnail(&self, camera: &CameraId, time: f64) -> Result<Vec<u8>, Trouble> {

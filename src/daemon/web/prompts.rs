@@ -34,6 +34,12 @@ impl Tryout {
         Self { model, status, embedder: Mutex::new(None) }
     }
 
+    /// The watches in force.
+    pub(super) fn set(&self) -> Result<Arc<WatchSet>, Trouble> {
+        let set = self.status.board().set();
+        set.ok_or_else(|| Trouble::Busy("seewhen is starting".to_owned()))
+    }
+
     pub(super) fn tidy(&self) {
         // Somebody who is at it keeps it.
         let Ok(mut embedder) = self.embedder.try_lock() else { return };
@@ -65,8 +71,7 @@ impl Tryout {
     /// For words that cannot be meant, and a watch that is not known.
     pub(super) fn compile(&self, trial: &Trial) -> Result<Compiled, Trouble> {
         check(trial)?;
-        let board = self.status.board();
-        let set = board.set().ok_or_else(|| Trouble::Busy("seewhen is starting".to_owned()))?;
+        let (board, set) = (self.status.board(), self.set()?);
         let beside = trial.watch.as_ref().map(|id| watch(&set, id)).transpose()?;
         let templates = match (&trial.templates, &trial.watch) {
             (Some(templates), _) => templates.clone(),

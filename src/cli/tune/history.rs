@@ -1,0 +1,73 @@
+//! Footage that is not in a file: what a camera has seen, as far as its embeddings are kept.
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::footage::{Footage, Piece, configured, mark, read_timeline};
+use super::{Args, usage};
+use crate::cli::when::{End, parse};
+use crate::config::{Config, LabelConfig, load};
+use crate::daemon::model::Model;
+use crate::daemon::{course, search};
+use crate::embeddings::Filter;
+use crate::model::LabelKey;
+use crate::tune::Clip;
+use crate::tune::timeline::Base;
+
+/// Where it is, and which of it is wanted.
+pub(super) struct Kept {
+    config: Config,
+    filter: Filter,
+}
+
+/// Reads the arguments, the configuration and the timeline.
+pub(super) fn read(args: &Args) -> anyhow::Result<Footage> {
+    let mut config = load(&args.config)?.config;
+    args.model.overrides().apply(&mut config.model);
+    let wanted = configured(args)?;
+    let zone = config.embeddings.zone.clone();
+    let now = Timestamp::now().to_zoned_datetime(zone.clone());
+    let when = |option: &str, text: &Option<String>, end, otherwise| match text {
+        Some(text) => parse(text, end, &now).map_err(|error| usage(format!("{option}: {error}"))),
+        None => Ok(otherwise),
+    };
+    let all = Filter::default();
+    let filter = Filter {
+        cameras: vec![wanted.camera.id.clone()],
+        from: when("--since", &args.since, End::First, all.from)?,
+        to: when("--until", &args.until, End::Last, all.to)?,
+    };
+    let timeline = args.marks.as_deref();
+    let timeline = timeline.map(|path| read_timeline(path, &zone, Base::Clock)).transpose()?;
+    let name = wanted.camera.id.to_string();
+    let mut pieces = vec![Piece { name, timeline, marks: None }];
+    mark(args, &wanted.label.id, &mut pieces)?;
+    let LabelConfig { id: label, rule, .. } = wanted.label;
+    Ok(Footage {
+        kept: Some(Kept { config, filter }),
+        label,
+        rule,
+        model: wanted.model,
+        cameras: vec![wanted.camera],
+        watch: wanted.watch,
+        pieces,
+    })
+}
+
+/// Scores all of it with the prompts as they are now.
+pub(super) fn analyse(footage: &Footage, kept: &Kept) -> anyhow::Result<Vec<Clip>> {
+    let model = Model::load(&footage.model)?;
+    let history = search::open(&kept.config, &model, &kept.filter.cameras)?;
+    let mut embedder = model.trying_embedder();
+    let set =
+        model.compile(&mut embedder, &footage.cameras, std::slice::from_ref(&footage.watch), 1)?;
+    let (camera, watch) = (footage.cameras[0].id.clone(), footage.watch.id.clone());
+    let key = LabelKey { camera, watch, label: footage.label.clone() };
+    let marks = footage.pieces[0].marks.clone();
+    let clip = course::clip(&history, &set, &key, &kept.filter, marks)?;
+    let clip = clip.filter(|clip| !clip.samples.is_empty());
+    let clip = clip.with_context(|| {
+        format!("no frame of camera {} was kept in that time; see --since and --until", key.camera)
+    })?;
+    Ok(vec![clip])
+}

@@ -1,0 +1,50 @@
+//! A label's course over the history of embeddings: footage for `tune`, from the command line and the page.
+
+use std::io;
+
+use crate::clip::scoring::best_tiles;
+use crate::embeddings::Filter;
+use crate::embeddings::product::Query;
+use crate::embeddings::reader::{History, scan};
+use crate::model::{CameraId, Embedding, LabelKey};
+use crate::tune::truth::Marks;
+use crate::tune::{Clip, Sample};
+use crate::watch::WatchSet;
+
+/// What the watch of `key` says of every frame of its camera that `filter` lets through, as footage.
+/// `None` when the set has no such label or camera.
+///
+/// # Errors
+/// When a file that is there cannot be read, or is of another model.
+pub fn clip(
+    history: &History,
+    set: &WatchSet,
+    key: &LabelKey,
+    filter: &Filter,
+    marks: Option<Marks>,
+) -> io::Result<Option<Clip>> {
+    let watch = set.watches.iter().find(|watch| watch.id == key.watch);
+    let camera = set.cameras.iter().find(|camera| camera.id == key.camera);
+    let (Some(watch), Some(camera)) = (watch, camera) else { return Ok(None) };
+    let Some(label) = watch.labels.iter().position(|label| label.id == key.label) else {
+        return Ok(None);
+    };
+    let rows = watch.matrix.rows();
+    let queries: Vec<Query> =
+        rows.into_iter().map(|row| Query::new(&Embedding(row.to_vec()))).collect();
+    let filter = Filter { cameras: vec![key.camera.clone()], ..filter.clone() };
+    let mut samples = Vec::new();
+    for part in history.parts(&filter) {
+        scan(history, part, &filter, &queries, |frame| {
+            let tiles = frame.cosines.chunks_exact(queries.len()).map(<[f32]>::to_vec);
+            let best = best_tiles(tiles, watch.score, set.logit_scale, set.logit_bias);
+            if let Some((probability, _)) = best.get(label) {
+                samples.push(Sample { time: frame.time.0, probability: *probability });
+            }
+        })?;
+    }
+    // Parts come newest first, and clocks are set.
+    samples.sort_by(|a, b| a.time.total_cmp(&b.time));
+    let name = CameraId::to_string(&key.camera);
+    Ok(Some(Clip { name, key: key.clone(), samples, stale_after: camera.stale_after, marks }))
+}
