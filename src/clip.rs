@@ -36,6 +36,7 @@ pub mod still;
 pub mod store;
 pub mod tokenizer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{Embedding, Picture, View};
@@ -61,10 +62,22 @@ pub struct Took {
     pub model: Duration,
 }
 
+/// Gives the pictures of the call that will follow, as far as they are known; asked twice, the same.
+pub type Next<'a> = &'a mut dyn FnMut() -> Vec<(Arc<Picture>, View)>;
+
 /// Pictures to embeddings. Owned by one thread; `&mut self` instead of a lock.
 pub trait ImageEncoder: Send {
     /// Encodes `pictures` (at most [`max_batch`](Self::max_batch)), one unit-length embedding each, in order.
     fn encode(&mut self, pictures: &[(&Picture, View)]) -> Result<Vec<Embedding>, EncodeError>;
+    /// As [`encode`](Self::encode). An encoder that can prepare pictures while these are encoded asks
+    /// `next` for them, just before it begins; others never do. It is no promise to encode them.
+    fn encode_before(
+        &mut self,
+        pictures: &[(&Picture, View)],
+        _next: Next<'_>,
+    ) -> Result<Vec<Embedding>, EncodeError> {
+        self.encode(pictures)
+    }
     /// Most pictures in one call.
     fn max_batch(&self) -> usize;
     /// What the last call took, where that is measured.

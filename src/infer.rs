@@ -6,6 +6,8 @@
 //! without it. A frame that its camera's gate finds unchanged is scored with the embedding of the
 //! last one that was encoded; one that is cut into tiles has an embedding for each. While the device
 //! is gone frames are let go of, and the alert stage knows; when it stays gone the thread ends.
+//! An encoder that prepares the next batch while one runs is given it early, but only when it is
+//! full: who waits for more frames must not wait for those of the batch after.
 
 pub mod engine;
 mod gate;
@@ -94,14 +96,18 @@ impl Looked<'_> {
 /// Runs until the mailbox closes.
 pub fn run(mut inference: Inference) {
     let mut memory = Memory::default();
+    let mut ahead = Vec::new();
     while inference.ready() {
         inference.status.worker_turned();
         let largest = inference.engine.largest();
-        let mut frames = match inference.frames.next_batch(largest, inference.max_wait, PATIENCE) {
-            Batch::Frames(frames) => frames,
-            Batch::Idle => continue,
-            Batch::Closed => return,
-        };
+        let mut frames = std::mem::take(&mut ahead);
+        if frames.is_empty() {
+            frames = match inference.frames.next_batch(largest, inference.max_wait, PATIENCE) {
+                Batch::Frames(frames) => frames,
+                Batch::Idle => continue,
+                Batch::Closed => return,
+            };
+        }
         inference.show_asked(&frames);
         let rules = inference.sets.borrow().clone();
         memory.retain(|camera| rules.cameras.iter().any(|known| known.id == *camera));
@@ -112,7 +118,7 @@ pub fn run(mut inference: Inference) {
             continue;
         }
         inference.note_waiting(&frames);
-        let looks = inference.look(&frames, &mut memory);
+        let looks = inference.look(&frames, &mut memory, &mut ahead);
         for (looked, scores) in looks.iter().zip(score_frames(&rules, &looks)) {
             inference.status.counters(&looked.frame.camera).frame_analysed();
             let scored = looked.scored(scores, &rules);
@@ -182,7 +188,12 @@ impl Inference {
     }
 
     /// The frames that could be encoded, or need not be, each with what the model makes of it.
-    fn look<'a>(&mut self, frames: &'a [Frame], memory: &mut Memory) -> Vec<Looked<'a>> {
+    fn look<'a>(
+        &mut self,
+        frames: &'a [Frame],
+        memory: &mut Memory,
+        ahead: &mut Vec<Frame>,
+    ) -> Vec<Looked<'a>> {
         let mut looks = Vec::with_capacity(frames.len());
         let mut changed = Vec::with_capacity(frames.len());
         for frame in frames {
@@ -197,7 +208,9 @@ impl Inference {
         if changed.is_empty() {
             return looks;
         }
-        for (frame, look) in self.embed(&changed) {
+        // What a gate finds in the next frames depends on what becomes of these.
+        let gated = frames.iter().any(|frame| frame.gate.is_some());
+        for (frame, look) in self.embed(&changed, (!gated).then_some(ahead)) {
             let look = Arc::new(look);
             memory.keep(frame, &look);
             looks.push(Looked { frame, look, unchanged: false });
@@ -205,10 +218,15 @@ impl Inference {
         looks
     }
 
-    /// The frames that could be encoded.
-    fn embed<'a>(&mut self, frames: &[&'a Frame]) -> Vec<(&'a Frame, Look)> {
+    /// The frames that could be encoded. Those of the next batch come into `ahead` if the encoder has
+    /// a use for them so early.
+    fn embed<'a>(
+        &mut self,
+        frames: &[&'a Frame],
+        ahead: Option<&mut Vec<Frame>>,
+    ) -> Vec<(&'a Frame, Look)> {
         let started = Instant::now();
-        match self.encode(frames) {
+        match self.encode(frames, ahead) {
             Ok(looks) => {
                 tracing::trace!(frames = frames.len(), took = ?started.elapsed(), "batch encoded");
                 frames.iter().copied().zip(looks).collect()
@@ -229,20 +247,35 @@ impl Inference {
                 Vec::new()
             }
             // Which frame it was is found by encoding each alone.
-            Err(_) => frames.chunks(1).flat_map(|one| self.embed(one)).collect(),
+            Err(_) => frames.chunks(1).flat_map(|one| self.embed(one, None)).collect(),
         }
     }
 
-    fn encode(&mut self, frames: &[&Frame]) -> Result<Vec<Look>, EncodeError> {
+    fn encode(
+        &mut self,
+        frames: &[&Frame],
+        mut ahead: Option<&mut Vec<Frame>>,
+    ) -> Result<Vec<Look>, EncodeError> {
         let tiles: Vec<Vec<Region>> = frames.iter().map(|frame| tiles_of(frame)).collect();
-        let pictures: Vec<(&Picture, View)> = frames
+        let shared: Vec<(&Arc<Picture>, View)> = frames
             .iter()
             .zip(&tiles)
-            .flat_map(|(frame, tiles)| views(frame.view, tiles).map(|view| (&*frame.picture, view)))
+            .flat_map(|(frame, tiles)| views(frame.view, tiles).map(|view| (&frame.picture, view)))
             .collect();
+        let pictures: Vec<(&Picture, View)> =
+            shared.iter().map(|(picture, view)| (&***picture, *view)).collect();
+        let largest = self.engine.largest();
+        let early = Early { frames: &self.frames, sets: &self.sets, largest };
         let mut embeddings = Vec::with_capacity(pictures.len());
-        for batch in pictures.chunks(self.engine.largest()) {
-            embeddings.extend(self.engine.encode(batch)?);
+        for batch in pictures.chunks(largest) {
+            let later = &shared[embeddings.len() + batch.len()..];
+            let later =
+                later.iter().take(largest).map(|(picture, view)| (Arc::clone(picture), *view));
+            let mut next = || match ahead.as_deref_mut().filter(|_| later.len() == 0) {
+                Some(ahead) => early.take(ahead),
+                None => later.clone().collect(),
+            };
+            embeddings.extend(self.engine.encode_before(batch, &mut next)?);
             self.status.batch_encoded(batch.len());
             let took = self.engine.took();
             self.status.took(Stage::Preprocess, took.preprocess);
@@ -254,6 +287,33 @@ impl Inference {
             Look { tiles, embeddings }
         };
         Ok(tiles.into_iter().map(look).collect())
+    }
+}
+
+/// The next batch, before the one before it is done.
+struct Early<'a> {
+    frames: &'a Receiver,
+    sets: &'a watch::Receiver<Arc<WatchSet>>,
+    largest: usize,
+}
+
+impl Early<'_> {
+    /// Takes the next frames when nothing is gained by waiting for more, and gives the pictures of
+    /// their first run.
+    fn take(&self, into: &mut Vec<Frame>) -> Vec<(Arc<Picture>, View)> {
+        let rules = self.sets.borrow().clone();
+        if into.is_empty() {
+            let cameras = rules.cameras.iter().filter(|camera| camera.enabled).count();
+            *into = self.frames.full_batch(self.largest.min(cameras).max(1));
+        }
+        let pictures = |frame: &Frame| {
+            let picture = frame.picture.clone();
+            views(frame.view, &tiles_of(frame))
+                .map(move |view| (picture.clone(), view))
+                .collect::<Vec<_>>()
+        };
+        let wanted = into.iter().filter(|frame| rules.wants(&frame.camera));
+        wanted.flat_map(pictures).take(self.largest).collect()
     }
 }
 

@@ -141,12 +141,23 @@ impl Receiver {
             state =
                 self.wait_until(Instant::now() + max_wait, |state| state.order.len() >= max_size);
         }
-        let size = state.order.len().min(max_size.max(1));
+        Batch::Frames(self.take(state, max_size.max(1)))
+    }
+
+    /// `size` frames, when that many wait; none otherwise. Waits for nothing.
+    pub fn full_batch(&self, size: usize) -> Vec<Frame> {
+        let state = self.0.lock();
+        if state.order.len() < size { Vec::new() } else { self.take(state, size) }
+    }
+
+    /// At most `size` of those who have waited longest.
+    fn take(&self, mut state: MutexGuard<'_, State>, size: usize) -> Vec<Frame> {
+        let size = state.order.len().min(size);
         let cameras: Vec<_> = state.order.drain(..size).collect();
         let frames = cameras.iter().filter_map(|camera| state.latest.remove(camera)).collect();
         drop(state);
         self.0.changed.notify_all();
-        Batch::Frames(frames)
+        frames
     }
 
     /// Blocks until `ready`, the deadline, or the last sender is gone.
@@ -227,6 +238,20 @@ mod tests {
         let cameras: Vec<_> =
             taken(receiver.next_batch(2, NOW, NOW)).into_iter().map(|(camera, _)| camera).collect();
         assert_eq!(cameras, ["c", "a"]);
+    }
+
+    #[test]
+    fn a_batch_that_is_not_full_is_left_to_fill() {
+        let (sender, receiver) = mailbox(WhenFull::Replace);
+        for camera in ["a", "b"] {
+            sender.put(frame(camera, 1));
+        }
+        assert_eq!(receiver.full_batch(3), []);
+        sender.put(frame("a", 2));
+        sender.put(frame("c", 1));
+        let full = receiver.full_batch(2);
+        assert_eq!(taken(Batch::Frames(full)), [("a".into(), 2.0), ("b".into(), 1.0)]);
+        assert_eq!(taken(receiver.next_batch(8, NOW, NOW)), [("c".into(), 1.0)]);
     }
 
     #[test]

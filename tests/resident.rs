@@ -6,16 +6,19 @@
 #[path = "support/onnx.rs"]
 mod onnx;
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use onnx::{FLOAT, FLOAT16, UINT8, mirror};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use seewhen::clip::bundle::Bundle;
 use seewhen::clip::import::{Options, import};
-use seewhen::clip::onnx::{OnnxImageEncoder, Preprocess, Runtime};
+use seewhen::clip::onnx::{OnnxImageEncoder, Preprocess, Runtime, ahead};
 use seewhen::clip::scoring::cosine;
-use seewhen::clip::{ImageEncoder as _, still};
+use seewhen::clip::{EncodeError, ImageEncoder as _, still};
 use seewhen::config::Device;
 use seewhen::model::{Embedding, Fit, Picture, Region, View};
 
@@ -296,8 +299,8 @@ fn any_picture() -> impl Strategy<Value = (Picture, View)> {
 #[test]
 fn any_batches_one_after_another() {
     let mut both = Both::mirror(FLOAT, "bicubic", None, 17);
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(60));
-    let both = std::cell::RefCell::new(&mut both);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(60));
+    let both = RefCell::new(&mut both);
     runner
         .run(&proptest::collection::vec(any_picture(), 1..6), |batch| {
             let pictures: Vec<_> = batch.iter().map(|(picture, view)| (picture, *view)).collect();
@@ -306,4 +309,86 @@ fn any_batches_one_after_another() {
             Ok(())
         })
         .unwrap();
+}
+
+/// What is said to follow a batch.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    Nothing,
+    Truth,
+    Part,
+    Other,
+}
+
+fn any_told() -> impl Strategy<Value = Told> {
+    let truth = prop_oneof![Just(Told::Truth), Just(Told::Truth), Just(Told::Nothing)];
+    prop_oneof![truth, Just(Told::Part), Just(Told::Other)]
+}
+
+type Shared = Vec<(Arc<Picture>, View)>;
+
+/// Encodes `batches` in turn with a thread that prepares what `told` says of each.
+fn encode_ahead(
+    encoder: &mut OnnxImageEncoder,
+    batches: &[Shared],
+    told: &[Told],
+) -> Vec<Result<Vec<Embedding>, EncodeError>> {
+    let none = Shared::new();
+    let mut results = Vec::new();
+    for (index, batch) in batches.iter().enumerate() {
+        let follows = batches.get(index + 1).unwrap_or(&none);
+        let mut next = || match told[index % told.len()] {
+            Told::Nothing => Shared::new(),
+            Told::Truth => follows.clone(),
+            Told::Part => follows[follows.len() / 2..].to_vec(),
+            Told::Other => batches[0].clone(),
+        };
+        let pictures: Vec<_> = batch.iter().map(|(picture, view)| (&**picture, *view)).collect();
+        results.push(encoder.encode_before(&pictures, &mut next));
+    }
+    results
+}
+
+/// Whatever is prepared while a batch runs, the embeddings are the same, and so are the errors.
+#[test]
+fn batches_that_are_prepared_ahead() {
+    let (_folder, bundle) = bundle(&mirror(FLOAT, SIZE, None, 17), "bicubic");
+    let runtime = Runtime::load().unwrap();
+    for preprocess in [Preprocess::Host, Preprocess::Device] {
+        let open =
+            || OnnxImageEncoder::open_with(&runtime, &bundle, Device::Cpu, 3, preprocess).unwrap();
+        let (mut plain, mut early) = (open(), open());
+        let (jobs, todo) = crossbeam_channel::bounded(1);
+        let (finished, done) = crossbeam_channel::bounded(1);
+        let work = move || ahead::run(&todo, &finished);
+        let thread = std::thread::Builder::new().spawn(work).unwrap();
+        early.prepare_ahead(jobs, done);
+        let (plain, both) = (RefCell::new(&mut plain), RefCell::new(&mut early));
+        let picture = prop_oneof![
+            9 => any_picture().prop_map(|(picture, view)| (Arc::new(picture), view)),
+            1 => Just((Arc::new(Picture { width: 3, height: 3, rgb: Vec::new() }), View::default())),
+        ];
+        let batches = proptest::collection::vec(proptest::collection::vec(picture, 1..5), 1..6);
+        let told = proptest::collection::vec(any_told(), 1..6);
+        TestRunner::new(ProptestConfig::with_cases(40))
+            .run(&(batches, told), |(batches, told)| {
+                let wanted = encode_ahead(*plain.borrow_mut(), &batches, &told);
+                let found = encode_ahead(*both.borrow_mut(), &batches, &told);
+                for (wanted, found) in wanted.iter().zip(&found) {
+                    prop_assert!(alike(wanted, found), "{:?} {:?}", wanted, found);
+                }
+                Ok(())
+            })
+            .unwrap();
+        drop(early);
+        thread.join().unwrap();
+    }
+}
+
+fn alike(a: &Result<Vec<Embedding>, EncodeError>, b: &Result<Vec<Embedding>, EncodeError>) -> bool {
+    match (a, b) {
+        (Ok(a), Ok(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| cosine(a, b) > 0.9999),
+        (Err(a), Err(b)) => a == b,
+        _ => false,
+    }
 }

@@ -65,6 +65,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 4, requires = "video",
         value_parser = clap::value_parser!(u16).range(1..=64))]
     cameras: u16,
+    /// Prepare the next batch while one runs, or after it, in place of what suits the device
+    #[arg(long, value_name = "WHEN")]
+    prepare: Option<Prepare>,
     /// Measure nothing but these cameras
     #[arg(long, requires = "video")]
     only_cameras: bool,
@@ -73,6 +76,12 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     model: ModelArgs,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Prepare {
+    Ahead,
+    InTurn,
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {
@@ -166,17 +175,28 @@ fn load(args: &Args, batch: usize) -> anyhow::Result<Model> {
     Model::load(&ModelConfig { max_batch: batch, ..args.model.config() })
 }
 
+/// The image model, as inference is to have it.
+fn encoder(args: &Args, model: &Model) -> anyhow::Result<Box<OnnxImageEncoder>> {
+    let encoder = model.image_encoder()?;
+    Ok(Box::new(match args.prepare {
+        Some(Prepare::Ahead) => Model::ahead(encoder)?,
+        Some(Prepare::InTurn) => encoder,
+        None => Model::ahead_of_gpu(encoder)?,
+    }))
+}
+
 fn batch_speed(args: &Args, batch: usize) -> anyhow::Result<Line<'static>> {
     let model = load(args, batch)?;
     let mut alone = model.image_encoder()?;
+    let picture = Arc::new(picture(FRAME));
+    let pictures = vec![(&*picture, View::default()); batch];
     // Before and after: what the machine does besides changes with time.
-    let before = alone.speed(batch, args.seconds / 2)?;
-    let mut encoder = Box::new(model.image_encoder()?);
-    let dim = encoder.encode(&[(&picture(FRAME), View::default())])?[0].0.len();
+    let before = alone.speed(&pictures, args.seconds / 2)?;
+    let mut encoder = encoder(args, &model)?;
+    let dim = encoder.encode(&pictures)?[0].0.len();
     let set = watches(batch, args.labels as usize, dim)?;
-    let inference =
-        trial::run(Trial { encoder, set, picture: Arc::new(picture(FRAME)) }, args.seconds)?;
-    let model = f64::midpoint(before, alone.speed(batch, args.seconds / 2)?);
+    let inference = trial::run(Trial { encoder, set, picture: picture.clone() }, args.seconds)?;
+    let model = f64::midpoint(before, alone.speed(&pictures, args.seconds / 2)?);
     Ok(Line::Batch { batch, model, inference, share: inference / model })
 }
 
@@ -222,7 +242,7 @@ fn cameras(args: &Args, video: &Path) -> anyhow::Result<()> {
     let camera = |id: &CameraId| camera(id.clone(), source.clone());
     let cameras: Vec<Camera> = ids.iter().map(camera).collect();
     let model = load(args, ids.len())?;
-    let mut encoder = Box::new(model.image_encoder()?);
+    let mut encoder = encoder(args, &model)?;
     // Else it has been introduced before.
     if args.only_cameras {
         print_model(args, &model, &encoder)?;

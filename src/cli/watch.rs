@@ -81,7 +81,8 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     drop(embedder);
     let pace = if args.as_fast_as_possible { Pace::AsFastAsPossible } else { Pace::Live };
     let cameras = vec![camera];
-    let live = Live { cameras, set, encoder: Box::new(model.warm_image_encoder(1)?), pace };
+    let encoder = Box::new(Model::ahead_of_gpu(model.warm_image_encoder(1)?)?);
+    let live = Live { cameras, set, encoder, pace };
     let mut printer = Printer::new(&args);
     live::run(live, |notice| printer.print(notice))?;
     printer.finish()?;

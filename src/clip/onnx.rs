@@ -5,8 +5,10 @@
 //! encoder; the library stays until the process ends. What the inputs mean is left to
 //! [`signature`].
 
+pub mod ahead;
 mod choose;
 mod device;
+mod failure;
 mod folded;
 mod image;
 mod input;

@@ -3,6 +3,7 @@
 //! | link | capacity | when full |
 //! |---|---|---|
 //! | capture → infer | mailbox, 1 per camera | newest replaces, counted |
+//! | infer → prepare and back | 1 each | never is: one batch at most is on its way |
 //! | capture, infer → alert | 64 | wait |
 //! | alert → publish | 256 | wait: the publisher always takes in |
 //! | publish → history | 1024 | events go out before they are kept |

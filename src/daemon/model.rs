@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::worker::Worker;
 use crate::clip::advice::watch_advice;
 use crate::clip::bundle::Bundle;
 use crate::clip::cache::{self, PromptCache, PromptEmbedder};
-use crate::clip::onnx::{self, OnnxImageEncoder, OnnxTextEncoder, Runtime, Wanted};
+use crate::clip::onnx::{self, OnnxImageEncoder, OnnxTextEncoder, Runtime, Wanted, ahead};
 use crate::clip::tokenizer::Tokenizer;
 use crate::clip::{EncodeError, ImageEncoder, TextEncoder, prompts};
 use crate::config::{Camera, Config, ModelConfig, WatchConfig};
@@ -69,6 +70,22 @@ impl Model {
         Ok(encoder)
     }
 
+    /// Gives `encoder` a thread that prepares the next batch while one runs.
+    pub fn ahead(mut encoder: OnnxImageEncoder) -> anyhow::Result<OnnxImageEncoder> {
+        let (jobs, todo) = crossbeam_channel::bounded(1);
+        let (finished, done) = crossbeam_channel::bounded(1);
+        // The encoder waits for its end.
+        Worker::start("prepare".to_owned(), move || ahead::run(&todo, &finished))?;
+        encoder.prepare_ahead(jobs, done);
+        Ok(encoder)
+    }
+
+    /// The same where the model runs on a device of its own. On the processor both would share the
+    /// cores.
+    pub fn ahead_of_gpu(encoder: OnnxImageEncoder) -> anyhow::Result<OnnxImageEncoder> {
+        if encoder.provider().is_gpu() { Self::ahead(encoder) } else { Ok(encoder) }
+    }
+
     /// The same, for inference: it is loaded again when its device is lost.
     pub fn engine(
         self: &Arc<Self>,
@@ -77,7 +94,7 @@ impl Model {
     ) -> anyhow::Result<Engine> {
         let (model, status) = (self.clone(), status.clone());
         let load = move || -> anyhow::Result<Box<dyn ImageEncoder>> {
-            let encoder = model.warm_image_encoder(cameras)?;
+            let encoder = Self::ahead_of_gpu(model.warm_image_encoder(cameras)?)?;
             let (provider, precision) = (encoder.provider(), encoder.precision());
             let runs_on =
                 RunsOn { provider: provider.to_string(), precision: precision.to_string() };

@@ -1,7 +1,7 @@
 //! Pictures through inference as fast as it takes them: what `seewhen bench` measures.
 //!
 //! The mailbox, the inference thread and the scores are those of a node; in place of cameras there
-//! are threads that put the same picture in again and again. Everything has ended when [`run`]
+//! is one thread that puts the same picture in for each, again and again. Everything has ended when [`run`]
 //! returns.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::watch::WatchSet;
 /// What is measured.
 pub struct Trial {
     pub encoder: Box<dyn ImageEncoder>,
-    /// A sender for each of its cameras.
+    /// Of the cameras that frames are put in for.
     pub set: WatchSet,
     pub picture: Arc<Picture>,
 }
@@ -47,13 +47,9 @@ pub fn run(trial: Trial, time: Duration) -> anyhow::Result<f64> {
         clock: None,
     };
     let mut workers = vec![Worker::start("infer".to_owned(), move || infer::run(inference))?];
-    for camera in &cameras {
-        let (frames, camera) = (frames.clone(), camera.clone());
-        let picture = trial.picture.clone();
-        let name = format!("feed:{camera}");
-        workers.push(Worker::start(name, move || feed(&frames, &camera, &picture))?);
-    }
-    drop(frames);
+    // A thread for each would spend the processor's time on waking each other up.
+    let (fed, picture) = (cameras.clone(), trial.picture);
+    workers.push(Worker::start("feed".to_owned(), move || feed(&frames, &fed, &picture))?);
     // Scores come a batch at a time: only whole rounds say how long a frame takes.
     let mut round = || {
         (0..cameras.len()).try_for_each(|_| scored.blocking_recv().map(drop)).context("no scores")
@@ -73,13 +69,14 @@ pub fn run(trial: Trial, time: Duration) -> anyhow::Result<f64> {
     Ok(rate)
 }
 
-fn feed(frames: &Sender, camera: &CameraId, picture: &Arc<Picture>) {
-    let frame = Frame {
+fn feed(frames: &Sender, cameras: &[CameraId], picture: &Arc<Picture>) {
+    let frame = |camera: &CameraId| Frame {
         camera: camera.clone(),
         captured: Captured::default(),
         view: View::default(),
         gate: None,
         picture: picture.clone(),
     };
-    while frames.put(frame.clone()) != Put::Closed {}
+    let mut turns = cameras.iter().cycle().map(frame);
+    while turns.next().is_some_and(|frame| frames.put(frame) != Put::Closed) {}
 }

@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
-use crate::clip::{EncodeError, ImageEncoder, Took};
+use crate::clip::{EncodeError, ImageEncoder, Next, Took};
 use crate::model::{Embedding, Picture, View};
 
 /// How often in a row the model is loaded in vain.
@@ -77,12 +77,25 @@ impl Engine {
     /// When one of the pictures cannot be encoded, when not even one fits the device's memory, and
     /// when the device is gone.
     pub fn encode(&mut self, pictures: &[(&Picture, View)]) -> Result<Vec<Embedding>, EncodeError> {
+        self.encode_before(pictures, &mut Vec::new)
+    }
+
+    /// The same; what follows may be prepared meanwhile: see [`ImageEncoder::encode_before`].
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_before(
+        &mut self,
+        pictures: &[(&Picture, View)],
+        next: Next<'_>,
+    ) -> Result<Vec<Embedding>, EncodeError> {
         self.took = Took::default();
         let mut embeddings = Vec::with_capacity(pictures.len());
         while embeddings.len() < pictures.len() {
             let rest = &pictures[embeddings.len()..];
             let batch = &rest[..rest.len().min(self.largest)];
-            match self.encode_once(batch) {
+            let last = batch.len() == rest.len();
+            match self.encode_once(batch, if last { Some(&mut *next) } else { None }) {
                 Err(EncodeError::Memory(cause)) if batch.len() > 1 => {
                     self.largest = batch.len() / 2;
                     tracing::warn!(
@@ -101,10 +114,14 @@ impl Engine {
     fn encode_once(
         &mut self,
         pictures: &[(&Picture, View)],
+        next: Option<Next<'_>>,
     ) -> Result<Vec<Embedding>, EncodeError> {
         let away = || EncodeError::Lost("the model is not loaded".to_owned());
         let encoder = self.encoder.as_mut().ok_or_else(away)?;
-        let result = encoder.encode(pictures);
+        let result = match next {
+            Some(next) => encoder.encode_before(pictures, next),
+            None => encoder.encode(pictures),
+        };
         let took = encoder.took();
         self.took.preprocess += took.preprocess;
         self.took.model += took.model;

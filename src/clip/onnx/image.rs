@@ -7,15 +7,20 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender};
+
+use super::ahead::{Ahead, Job};
 use super::choose::{self, Wanted};
 use super::device::{Plan, Provider, Trouble};
+use super::failure::encode_error;
 use super::input::{Input, input};
 use super::pixels::Pixels;
 use super::resident::{Preprocess, resident};
 use super::sessions::Sessions;
 use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, signature};
 use crate::clip::bundle::{Bundle, ModelFile};
-use crate::clip::{EncodeError, ImageEncoder, Took};
+use crate::clip::preprocess::PreprocessError;
+use crate::clip::{EncodeError, ImageEncoder, Next, Took};
 use crate::config::{Device, Precision};
 use crate::model::{Embedding, Picture, View};
 
@@ -30,6 +35,9 @@ pub struct OnnxImageEncoder {
     fixed_batch: Option<usize>,
     preprocess: Preprocess,
     input: Box<dyn Input>,
+    ahead: Option<Ahead>,
+    /// For [`prepare_ahead`](Self::prepare_ahead); empty, so it costs nothing.
+    second_input: Option<Box<dyn Input>>,
     batches: u64,
     took: Took,
 }
@@ -115,7 +123,11 @@ impl OnnxImageEncoder {
         let found = signature::image_ports(inputs, &outputs, expected(bundle)).map_err(fault)?;
         // What is fixed by us is none of the model's.
         let fixed_batch = found.fixed_batch.filter(|_| sessions.sizes().is_empty());
-        let pixels = Pixels::new(sessions.any(), provider);
+        let make_input = || match &resident {
+            Some(resident) => resident.input(spec, Pixels::new(sessions.any(), provider)),
+            None => input(found.input, spec),
+        };
+        let (input, second_input) = (make_input(), Some(make_input()));
         Ok(Self {
             sessions,
             output: found.output,
@@ -123,12 +135,20 @@ impl OnnxImageEncoder {
             precision,
             max_batch: fixed_batch.unwrap_or(max_batch.max(1)),
             fixed_batch,
-            preprocess: resident.as_ref().map_or(Preprocess::Host, |_| Preprocess::Device),
-            input: resident
-                .map_or_else(|| input(found.input, spec), |resident| resident.input(spec, pixels)),
+            preprocess: resident.map_or(Preprocess::Host, |_| Preprocess::Device),
+            input,
+            ahead: None,
+            second_input,
             batches: 0,
             took: Took::default(),
         })
+    }
+
+    /// From now on [`encode_before`](ImageEncoder::encode_before) has the next pictures prepared by
+    /// the thread at the other ends of `jobs` and `done`, which [`ahead::run`](super::ahead::run) runs
+    /// and whose end is waited for when the encoder goes.
+    pub fn prepare_ahead(&mut self, jobs: Sender<Job>, done: Receiver<Job>) {
+        self.ahead = self.second_input.take().map(|input| Ahead::new(jobs, done, input));
     }
 
     /// The execution provider that runs the model.
@@ -170,11 +190,20 @@ impl OnnxImageEncoder {
     /// # Errors
     /// When the model fails or gives values that are not finite.
     pub fn warm_up(&mut self, size: usize) -> Result<(usize, Duration), EncodeError> {
-        let size = size.clamp(1, self.max_batch);
+        self.timed(size.clamp(1, self.max_batch), &[])
+    }
+
+    /// Runs `size` pictures, those of `pictures` first: how many were run, and how long the model took.
+    fn timed(
+        &mut self,
+        size: usize,
+        pictures: &[(&Picture, View)],
+    ) -> Result<(usize, Duration), EncodeError> {
         let (mut done, mut took) = (0, Duration::ZERO);
         while done < size {
-            let rows = self.rows(self.step(size - done));
-            self.fill(rows, &[])?;
+            let step = self.step(size - done);
+            let (rows, left) = (self.rows(step), &pictures[done.min(pictures.len())..]);
+            self.fill(rows, &left[..step.min(left.len())])?;
             let start = Instant::now();
             self.run(rows, rows)?;
             took += start.elapsed();
@@ -188,18 +217,24 @@ impl OnnxImageEncoder {
         self.sessions.step(left.min(self.max_batch))
     }
 
-    /// Pictures a second, in batches of `batch`, over `time`: the model alone. The first batch is not
-    /// counted.
+    /// How many of `pictures` a second the model makes embeddings of, by what it takes for them in
+    /// `time`: the model alone. The first time is not counted.
     ///
     /// # Errors
-    /// As [`warm_up`](Self::warm_up).
-    pub fn speed(&mut self, batch: usize, time: Duration) -> Result<f64, EncodeError> {
-        self.warm_up(batch)?;
-        let (started, mut done) = (Instant::now(), 0);
-        while started.elapsed() < time {
-            done += self.warm_up(batch)?.0;
+    /// As [`ImageEncoder::encode`].
+    pub fn speed(
+        &mut self,
+        pictures: &[(&Picture, View)],
+        time: Duration,
+    ) -> Result<f64, EncodeError> {
+        self.timed(pictures.len(), pictures)?;
+        let (mut done, mut took) = (0, Duration::ZERO);
+        while took < time {
+            let (more, longer) = self.timed(pictures.len(), pictures)?;
+            done += more;
+            took += longer;
         }
-        Ok(done as f64 / started.elapsed().as_secs_f64())
+        Ok(done as f64 / took.as_secs_f64())
     }
 
     /// How many rows the model is given for `wanted` pictures.
@@ -213,25 +248,49 @@ impl OnnxImageEncoder {
         }
     }
 
+    /// `next` gives what will follow, if that is known here.
     fn encode_batch(
         &mut self,
         pictures: &[(&Picture, View)],
+        next: Option<Next<'_>>,
     ) -> Result<Vec<Embedding>, EncodeError> {
         let (wanted, started) = (pictures.len(), Instant::now());
         let rows = self.rows(wanted);
-        self.fill(rows, pictures)?;
+        self.prepare(rows, pictures)?;
         self.took.preprocess += started.elapsed();
+        if let Some(next) = next {
+            self.begin(next);
+        }
         let started = Instant::now();
         let embeddings = self.run(rows, wanted);
         self.took.model += started.elapsed();
         embeddings
     }
 
+    /// Gets `input` ready with `pictures`, which may have been prepared while others ran.
+    fn prepare(&mut self, rows: usize, pictures: &[(&Picture, View)]) -> Result<(), EncodeError> {
+        let ahead = self.ahead.as_mut();
+        match ahead.and_then(|ahead| ahead.collect(&mut self.input, rows, pictures)) {
+            Some(filled) => filled.map_err(|wrong| refused(pictures.len(), &wrong)),
+            None => self.fill(rows, pictures),
+        }
+    }
+
     fn fill(&mut self, rows: usize, pictures: &[(&Picture, View)]) -> Result<(), EncodeError> {
-        let wanted = pictures.len();
-        self.input.fill(rows, pictures).map_err(|(index, error)| {
-            EncodeError::Failed(format!("picture {} of {wanted} in the batch: {error}", index + 1))
-        })
+        self.input.fill(rows, pictures).map_err(|wrong| refused(pictures.len(), &wrong))
+    }
+
+    /// Has what will follow prepared while `input` runs.
+    fn begin(&mut self, next: Next<'_>) {
+        if self.ahead.is_none() {
+            return;
+        }
+        let mut pictures = next();
+        pictures.truncate(self.step(pictures.len()));
+        let rows = self.rows(pictures.len());
+        if let Some(ahead) = self.ahead.as_mut().filter(|_| !pictures.is_empty()) {
+            ahead.begin(rows, pictures);
+        }
     }
 
     /// Runs `input` with `rows` pictures and gives the embeddings of the first `wanted`.
@@ -248,12 +307,21 @@ impl OnnxImageEncoder {
 
 impl ImageEncoder for OnnxImageEncoder {
     fn encode(&mut self, pictures: &[(&Picture, View)]) -> Result<Vec<Embedding>, EncodeError> {
+        self.encode_before(pictures, &mut Vec::new)
+    }
+
+    fn encode_before(
+        &mut self,
+        pictures: &[(&Picture, View)],
+        next: Next<'_>,
+    ) -> Result<Vec<Embedding>, EncodeError> {
         self.took = Took::default();
         let mut embeddings = Vec::with_capacity(pictures.len());
         let mut left = pictures;
         while !left.is_empty() {
             let (batch, later) = left.split_at(self.step(left.len()));
-            embeddings.extend(self.encode_batch(batch)?);
+            let next: Option<Next<'_>> = if later.is_empty() { Some(&mut *next) } else { None };
+            embeddings.extend(self.encode_batch(batch, next)?);
             left = later;
         }
         Ok(embeddings)
@@ -267,6 +335,10 @@ impl ImageEncoder for OnnxImageEncoder {
     }
 }
 
+fn refused(wanted: usize, (index, error): &(usize, PreprocessError)) -> EncodeError {
+    EncodeError::Failed(format!("picture {} of {wanted} in the batch: {error}", index + 1))
+}
+
 /// The smallest and the largest batch, as TensorRT wants to hear them before it builds.
 fn shapes(
     bundle: &Bundle,
@@ -278,56 +350,4 @@ fn shapes(
     }
     let (name, size) = (model.input_name()?, bundle.preprocess().size);
     Ok(Some([1, opening.max_batch].map(|batch| format!("{name}:{batch}x3x{size}x{size}"))))
-}
-
-/// What a failed run means, by what the libraries say. A GPU that has failed in any way but for want
-/// of memory does nothing more in this process.
-fn encode_error(batch: &str, cause: &str, gpu: bool) -> EncodeError {
-    const MEMORY: [&str; 5] = [
-        "out of memory",
-        "failed to allocate memory",
-        "alloc_failed",
-        "bad_alloc",
-        "bad allocation",
-    ];
-    const GPU: [&str; 5] = ["cuda", "cublas", "cudnn", "tensorrt", "device"];
-    let text = cause.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let message = format!("{batch}: {cause}");
-    match () {
-        () if says(&MEMORY) => EncodeError::Memory(message),
-        () if gpu && says(&GPU) => EncodeError::Lost(message),
-        () => EncodeError::Failed(message),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As ONNX Runtime 1.31 words them.
-    #[test]
-    fn what_a_failed_run_means() {
-        let of = |cause: &str, gpu| encode_error("image batch 3", cause, gpu);
-        let memory = "BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer \
-                      of size 268435456";
-        assert!(matches!(of(memory, true), EncodeError::Memory(_)));
-        assert!(matches!(
-            of("CUDA failure 2: out of memory ; GPU=0", true),
-            EncodeError::Memory(_)
-        ));
-        assert!(matches!(of("std::bad_alloc", false), EncodeError::Memory(_)));
-        let lost = "CUDA failure 700: an illegal memory access was encountered ; GPU=0 ; \
-                    hostname=gate ; file=gpu_data_transfer.cc";
-        assert!(matches!(of(lost, true), EncodeError::Lost(_)));
-        assert!(matches!(
-            of("CUBLAS failure 13: CUBLAS_STATUS_EXECUTION_FAILED", true),
-            EncodeError::Lost(_)
-        ));
-        let shape = "Got invalid dimensions for input: image";
-        let EncodeError::Failed(message) = of(shape, true) else {
-            panic!("it is the input's fault")
-        };
-        assert_eq!(message, format!("image batch 3: {shape}"));
-    }
 }

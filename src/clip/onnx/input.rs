@@ -13,6 +13,9 @@ pub(super) type Inputs<'a> = SessionInputs<'a, 'a, 1>;
 
 /// A batch of pictures as the model wants them.
 pub(super) trait Input: Send {
+    /// Makes the room that [`fill`](Self::fill) will need, where that is of a device's memory.
+    fn reserve(&mut self, _rows: usize, _pictures: &[(&Picture, View)]) {}
+
     /// Takes `pictures` (at most `rows`) into a batch of `rows`. Rows without a picture are black,
     /// or what an earlier batch had there.
     ///

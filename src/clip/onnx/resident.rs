@@ -101,10 +101,10 @@ impl Resident {
         }
     }
 
-    pub(super) fn input(self, spec: &PreprocessSpec, pixels: Pixels) -> Box<dyn Input> {
+    pub(super) fn input(&self, spec: &PreprocessSpec, pixels: Pixels) -> Box<dyn Input> {
         Box::new(Batch {
             spec: spec.clone(),
-            names: self.names,
+            names: self.names.clone(),
             views: Vec::new(),
             room: (0, 0),
             pixels,
@@ -129,6 +129,23 @@ struct Batch {
 }
 
 impl Batch {
+    /// At least one.
+    fn windows(
+        &self,
+        pictures: &[(&Picture, View)],
+    ) -> Result<Vec<Window>, (usize, PreprocessError)> {
+        let mut windows = Vec::with_capacity(pictures.len());
+        for (index, (picture, view)) in pictures.iter().enumerate() {
+            check(picture).map_err(|error| (index, error))?;
+            windows.push(Window::new(&self.spec, (picture.width, picture.height), *view));
+        }
+        if windows.is_empty() {
+            // What is in the places then does not matter, but the model needs a view.
+            windows.push(Window::new(&self.spec, USUAL, View::default()));
+        }
+        Ok(windows)
+    }
+
     /// Makes places for `rows` pictures, each large enough for any of `windows`.
     fn make_room(&mut self, rows: usize, windows: &[Window]) {
         let most = |side: fn(&Window) -> u32| {
@@ -167,20 +184,19 @@ impl Batch {
 }
 
 impl Input for Batch {
+    fn reserve(&mut self, rows: usize, pictures: &[(&Picture, View)]) {
+        // A wrong picture is told of when it is filled in.
+        if let Ok(windows) = self.windows(pictures) {
+            self.make_room(rows, &windows);
+        }
+    }
+
     fn fill(
         &mut self,
         rows: usize,
         pictures: &[(&Picture, View)],
     ) -> Result<(), (usize, PreprocessError)> {
-        let mut windows = Vec::with_capacity(pictures.len());
-        for (index, (picture, view)) in pictures.iter().enumerate() {
-            check(picture).map_err(|error| (index, error))?;
-            windows.push(Window::new(&self.spec, (picture.width, picture.height), *view));
-        }
-        if windows.is_empty() {
-            // What is in the places then does not matter, but the model needs a view.
-            windows.push(Window::new(&self.spec, USUAL, View::default()));
-        }
+        let windows = self.windows(pictures)?;
         self.make_room(rows, &windows);
         for (row, window) in windows.iter().enumerate() {
             let view = self.view(window);
