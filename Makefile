@@ -5,6 +5,7 @@
 # make bench   seewhen beside its peers, on this machine: docs/benchmarks.md (some gigabytes)
 # make chaos   cameras that fail, for minutes on end: docs/reliability.md
 # make homeassistant  entities, states and commands in a real Home Assistant (needs root)
+# make page    the page in a real browser, and its screenshots: docs/page.md
 # make fmt     formats the sources
 
 # What scripts/setup builds lies here, after anything that the user has.
@@ -30,12 +31,17 @@ homeassistant:
 	cargo build --release --bin seewhen
 	scripts/homeassistant
 
-.PHONY: demo test lint fmt parity chaos bench homeassistant clean-runtime
+.PHONY: demo test lint fmt parity chaos bench homeassistant page clean-runtime
 
 demo:
 	scripts/setup demo
 	cargo build --release --bin seewhen --example camera
 	scripts/demo
+
+page:
+	scripts/setup page
+	cargo build --release --bin seewhen
+	scripts/page
 
 test: lint
 	cargo test
