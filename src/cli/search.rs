@@ -32,8 +32,8 @@ Examples:
   seewhen search \"a person at a door\" --camera porch --since 2d --save found
   seewhen search \"a dog\" \"a photo of a dog\" --since 2026-11-20 --until \"2026-11-21 17:30\" --json
 
-DEVIATIONS say more than the cosine: how many standard deviations a frame lies above the mean of all
-that were searched. Something that is there is seldom below 3; there is always a best one.")]
+\"dev\" says more than the cosine: how many standard deviations a frame lies above the mean of all that
+were searched. Something rare that is there has 3.5 to 7; there is always a best one, so look at it.")]
 pub struct Args {
     /// What to look for; several texts are averaged, as a label's prompts are
     #[arg(required = true, value_name = "TEXT")]
