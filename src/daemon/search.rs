@@ -40,10 +40,7 @@ pub fn open(config: &Config, model: &Model, cameras: &[CameraId]) -> anyhow::Res
     let known = history.cameras();
     if let Some(unknown) = cameras.iter().find(|camera| !known.contains_key(camera)) {
         let names: Vec<&str> = known.keys().map(CameraId::as_str).collect();
-        bail!(
-            "there is nothing of a camera {unknown:?} in the history; there is {}",
-            names.join(", ")
-        );
+        bail!("there is nothing of camera {unknown} in the history; there is {}", names.join(", "));
     }
     Ok(history)
 }
