@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 const NOISE: f32 = 0.006;
 
 /// The embeddings of a clip's frames, four a second.
-pub fn encode(model: &Model, clip: &Path) -> Vec<Embedding> {
+pub(crate) fn encode(model: &Model, clip: &Path) -> Vec<Embedding> {
     seewhen::capture::gstreamer::init().unwrap();
     let every = Every::Interval(Duration::from_millis(250));
     let opener = Opener {
@@ -55,7 +55,7 @@ fn unit(mut values: Vec<f32>) -> Embedding {
     Embedding(values)
 }
 
-pub struct Scenes {
+pub(crate) struct Scenes {
     clips: Vec<Vec<Embedding>>,
     /// Where each camera is in its clip, in frames.
     places: Vec<f32>,
@@ -65,7 +65,7 @@ pub struct Scenes {
 }
 
 impl Scenes {
-    pub fn new(clips: Vec<Vec<Embedding>>, dim: usize) -> Self {
+    pub(crate) fn new(clips: Vec<Vec<Embedding>>, dim: usize) -> Self {
         let mut random = fastrand::Rng::with_seed(8);
         let own = clips[0][0].0.len();
         let rows = if dim == own { 0 } else { dim };
@@ -78,7 +78,7 @@ impl Scenes {
     }
 
     /// In as many dimensions as are wanted; angles stay, nearly.
-    pub fn project(&self, embedding: &Embedding) -> Embedding {
+    pub(crate) fn project(&self, embedding: &Embedding) -> Embedding {
         if self.projection.is_empty() {
             return embedding.clone();
         }
@@ -87,7 +87,7 @@ impl Scenes {
     }
 
     /// The next frame of a camera: a little further in its clip, or back.
-    pub fn next(&mut self, camera: usize) -> Embedding {
+    pub(crate) fn next(&mut self, camera: usize) -> Embedding {
         if self.places.len() <= camera {
             self.places.resize(camera + 1, 0.0);
         }
@@ -109,23 +109,25 @@ fn noise(random: &mut fastrand::Rng) -> f32 {
 
 const MOST: usize = 100;
 
+/// Rows and their cosines, best first.
+type Ranked = Vec<(usize, f32)>;
+
 /// The best rows for each of some queries.
 #[derive(Serialize, Deserialize)]
-pub struct Exact {
+pub(crate) struct Exact {
     #[serde(skip)]
-    pub queries: Vec<Embedding>,
+    pub(crate) queries: Vec<Embedding>,
     values: Vec<Vec<f32>>,
-    /// Row and cosine.
-    best: Vec<Vec<(usize, f32)>>,
+    best: Vec<Ranked>,
 }
 
 impl Exact {
-    pub fn new(queries: Vec<Embedding>) -> Self {
+    pub(crate) fn new(queries: Vec<Embedding>) -> Self {
         let values: Vec<Vec<f32>> = queries.iter().map(|query| query.0.clone()).collect();
         Self { best: vec![Vec::new(); queries.len()], values, queries }
     }
 
-    pub fn add(&mut self, row: usize, embedding: &Embedding) {
+    pub(crate) fn add(&mut self, row: usize, embedding: &Embedding) {
         let cosine = |query: &Vec<f32>| {
             // Eight sums beside each other: the compiler makes one vector of them.
             let mut sums = [0.0_f32; 8];
@@ -140,7 +142,7 @@ impl Exact {
         self.add_scores(row, &cosines);
     }
 
-    pub fn add_scores(&mut self, row: usize, cosines: &[f32]) {
+    pub(crate) fn add_scores(&mut self, row: usize, cosines: &[f32]) {
         for (best, cosine) in self.best.iter_mut().zip(cosines) {
             if best.len() < MOST || best[MOST - 1].1 < *cosine {
                 let at = best.partition_point(|(_, other)| other >= cosine);
@@ -150,8 +152,8 @@ impl Exact {
         }
     }
 
-    pub fn recall(&self, found: &Self, most: usize) -> f64 {
-        let one = |(exact, found): (&Vec<(usize, f32)>, &Vec<(usize, f32)>)| {
+    pub(crate) fn recall(&self, found: &Self, most: usize) -> f64 {
+        let one = |(exact, found): (&Ranked, &Ranked)| {
             let found = &found[..most];
             exact[..most]
                 .iter()
@@ -162,11 +164,11 @@ impl Exact {
         hits as f64 / (most * self.best.len()) as f64
     }
 
-    pub fn save(&self, path: &Path) {
+    pub(crate) fn save(&self, path: &Path) {
         fs::write(path, serde_json::to_vec(self).unwrap()).unwrap();
     }
 
-    pub fn load(path: &Path) -> Self {
+    pub(crate) fn load(path: &Path) -> Self {
         let mut exact: Self = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
         exact.queries = exact.values.iter().cloned().map(Embedding).collect();
         exact

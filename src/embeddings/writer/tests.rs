@@ -179,7 +179,7 @@ fn a_torn_row_is_cut_off_and_rows_of_zeros_are_none() {
         assert_eq!(all(folder.path()), wanted);
     }
     // As a power cut leaves the end of a file.
-    fs::write(&path, [&whole[..], &vec![0; 32 * 3]].concat()).unwrap();
+    fs::write(&path, [&whole[..], &[0; 32 * 3]].concat()).unwrap();
     write(folder.path(), LIMITS, [seen("yard", NOON + 3.0, 4)]);
     let times: Vec<f64> = all(folder.path()).into_iter().map(|(_, time, _)| time - NOON).collect();
     assert_eq!(times, [0.0, 1.0, 3.0]);
