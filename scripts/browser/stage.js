@@ -11,8 +11,23 @@ const ROOT = path.resolve(__dirname, "../..");
 const RUNTIME = path.join(ROOT, ".runtime");
 const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, "target");
 const STOP_LIMIT = 12000;
+/** Of a picture in the documents, bytes. */
+const LARGEST = 200 * 1024;
 
 class Failed extends Error {}
+
+/** Writes a screenshot for the documents, with as many colours as fit. */
+function keep(picture, name) {
+  const folder = path.join(ROOT, "docs/images");
+  fs.mkdirSync(folder, { recursive: true });
+  for (const colours of ["160", "96", "48"]) {
+    const small = spawnSync("pngquant", ["--speed", "1", colours, "-"], { input: picture, maxBuffer: 2 ** 24 });
+    if (small.status !== 0) throw new Failed(`pngquant: ${small.error?.message ?? small.stderr}`);
+    fs.writeFileSync(path.join(folder, `${name}.png`), small.stdout);
+    if (small.stdout.length <= LARGEST) return;
+  }
+  throw new Failed(`${name}.png is too large`);
+}
 
 /** Why there is no browser to be had here, or null. */
 function noBrowser() {
@@ -133,12 +148,11 @@ class Stage {
     });
   }
 
-  /** Takes a label away that a command added. */
-  async remove(watch, label) {
-    const body = JSON.stringify({ command: "remove_label", watch, label });
+  /** Sends a command past the page. */
+  async command(fields) {
     const headers = { "Content-Type": "application/json" };
-    const answer = await fetch(`${this.address}/api/command`, { method: "POST", headers, body });
-    if (!answer.ok) throw new Failed(`${label} could not be removed: ${await answer.text()}`);
+    const answer = await fetch(`${this.address}/api/command`, { method: "POST", headers, body: JSON.stringify(fields) });
+    if (!answer.ok) throw new Failed(`${fields.command}: ${await answer.text()}`);
   }
 
   /** A tab; with PAGE_FILES=1 the page's files come from src/web/page, to change them without a build. */
@@ -171,4 +185,4 @@ class Stage {
   }
 }
 
-module.exports = { Failed, ROOT, RUNTIME, Stage, noBrowser, until };
+module.exports = { Failed, RUNTIME, Stage, keep, noBrowser, until };

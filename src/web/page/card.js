@@ -25,7 +25,7 @@ export class Card {
     this.how = el("p", { class: "how" });
     this.state = el("span", { class: "state" });
     this.toggle = el("button", { type: "button", class: "switch", role: "switch", onclick: () => this.flip() });
-    const head = el("header", {}, el("h3", { text: camera.id }), this.state, this.toggle);
+    const head = el("header", {}, el("h2", { text: camera.id }), this.state, this.toggle);
     this.shot = el("div", { class: "shot" }, el("span", { class: "none", text: "no picture yet" }), this.image, this.age);
     this.root = el("article", { class: "card", "aria-label": `camera ${camera.id}` }, this.shot, head);
     this.root.append(this.reason, this.labels, this.how);
@@ -87,7 +87,7 @@ export class Card {
   section(watch, named) {
     if (named || !watch.enabled) {
       const words = watch.enabled ? watch.id : `${watch.id} (switched off)`;
-      this.labels.append(el("h4", { text: words }));
+      this.labels.append(el("h3", { text: words }));
     }
     const firing = watch.labels.filter((label) => label.threshold !== null);
     const others = watch.labels.filter((label) => label.threshold === null);

@@ -8,7 +8,7 @@ const EACH = 108;
 
 /** One thumbnail, which grows when it is clicked; `brief` stands under it. */
 export function thumbnail(src, words, brief = words) {
-  const image = el("img", { src, alt: words, loading: "lazy", decoding: "async" });
+  const image = el("img", { src, alt: brief === words ? "" : words, loading: "lazy", decoding: "async" });
   const box = el("button", { type: "button", class: "thumb", onclick: () => enlarge(src, words) }, image);
   box.append(el("span", { text: brief }));
   image.addEventListener("error", () => image.replaceWith(el("span", { class: "none", text: "not kept" })));
