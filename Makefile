@@ -5,6 +5,7 @@
 # make bench   seewhen beside its peers, on this machine: docs/benchmarks.md (some gigabytes)
 # make chaos   cameras that fail, for minutes on end: docs/reliability.md
 # make homeassistant  entities, states and commands in a real Home Assistant (needs root)
+# make fuzz    the HTTP API, with all that fits its document and much that does not (some minutes)
 # make page    the page in a real browser, and its screenshots: docs/page.md
 # make fmt     formats the sources
 
@@ -31,7 +32,12 @@ homeassistant:
 	cargo build --release --bin seewhen
 	scripts/homeassistant
 
-.PHONY: demo test lint fmt parity chaos bench homeassistant page clean-runtime
+fuzz:
+	scripts/setup demo
+	cargo build --release --bin seewhen
+	scripts/api-fuzz
+
+.PHONY: demo test lint fmt parity chaos bench homeassistant page fuzz clean-runtime
 
 demo:
 	scripts/setup demo

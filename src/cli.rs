@@ -11,6 +11,7 @@ pub mod explain;
 mod heap;
 pub mod model;
 pub mod model_args;
+pub mod password;
 pub mod run;
 pub mod search;
 pub mod tune;
@@ -49,6 +50,7 @@ enum Command {
     Search(search::Args),
     Bench(bench::Args),
     Model(model::Args),
+    Password(password::Args),
 }
 
 /// A command line that cannot be meant: exit code 64.
@@ -95,6 +97,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Search(args) => search::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::Password(args) => password::run(&args),
     }
 }
 

@@ -15,6 +15,7 @@ mod history;
 mod keys;
 mod layer;
 mod load;
+mod password;
 mod problem;
 mod runtime;
 mod secret;
@@ -36,6 +37,7 @@ pub use embeddings::EmbeddingsConfig;
 pub use history::HistoryConfig;
 pub use layer::unknown_key;
 pub use load::{File, Loaded, parse};
+pub use password::PasswordHash;
 pub use problem::{Place, Problem, Problems};
 pub use runtime::{Change, Entry, Runtime};
 pub use secret::{Secret, Surroundings};
@@ -44,7 +46,7 @@ pub use snapshots::SnapshotsConfig;
 pub use source::{CameraSource, Network, Transport, parse_source};
 pub use tls::{Identity, Tls};
 pub use watch::{LabelConfig, WatchConfig};
-pub use web::WebConfig;
+pub use web::{User, WebConfig};
 
 use crate::model::NodeId;
 

@@ -9,10 +9,11 @@ mod latency;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::board::Board;
 use self::latency::Latency;
+pub use self::latency::Spread;
 use crate::command::Outcome;
 use crate::model::{CameraId, DecodeStrategy, LabelKey};
 
@@ -144,6 +145,7 @@ pub struct Status {
     batches: AtomicU64,
     encoded: AtomicU64,
     turns: AtomicU64,
+    turned: Mutex<Option<Instant>>,
     ignored: AtomicU64,
     /// By label; held for one step of a count.
     events: Mutex<BTreeMap<LabelKey, EventCounts>>,
@@ -193,6 +195,11 @@ impl Status {
     /// What `share` (0 to 1) of the times in `stage` were at most; `None` before the first.
     pub fn at_most(&self, stage: Stage, share: f64) -> Option<Duration> {
         self.stages[stage as usize].at_most(share)
+    }
+
+    /// How long things took in `stage`, since the start.
+    pub fn spread(&self, stage: Stage) -> Spread {
+        self.stages[stage as usize].spread()
     }
 
     /// The counters of `camera`, from zero the first time.
@@ -297,6 +304,13 @@ impl Status {
     /// The inference loop came round: what the watchdog watches.
     pub fn worker_turned(&self) {
         self.turns.fetch_add(1, Ordering::Relaxed);
+        *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// How long ago that was; `None` before the first time.
+    pub fn since_turn(&self) -> Option<Duration> {
+        let turned = *self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        turned.map(|at| at.elapsed())
     }
 
     pub fn worker_turns(&self) -> u64 {

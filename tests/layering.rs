@@ -68,6 +68,7 @@ const HEAVY_CRATES: &[(&str, &str)] = &[
     ("rusqlite", "publish::history"),
     ("ureq", "clip::fetch"),
     ("axum", "web"),
+    ("hyper", "web"),
 ];
 
 /// Where threads, tasks and channels are made: the daemon, and the channel that `stop` wraps.

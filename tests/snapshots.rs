@@ -238,8 +238,17 @@ fn an_ask_is_for_one_frame_the_next() {
         let (_sets, sets) = watch::channel(Arc::new(rules));
         let engine = Engine::only(Box::new(Blind));
         let (max_wait, clock) = (Duration::ZERO, None);
-        let inference =
-            Inference { frames, engine, sets, out, status: status.clone(), max_wait, clock };
+        let status_too = status.clone();
+        let inference = Inference {
+            frames,
+            engine,
+            sets,
+            out,
+            status: status_too,
+            max_wait,
+            clock,
+            keeping: None,
+        };
         assert!(status.ask_snapshot(&camera()));
         let thread = Builder::new().spawn(move || infer::run(inference)).unwrap();
         for second in 0..3 {

@@ -1,5 +1,7 @@
 //! How many commands are taken, and how many refusals are answered, in a while. Pure: time comes in.
 
+use std::time::Duration;
+
 use crate::model::Moment;
 
 /// So many commands at once; Home Assistant may switch all cameras in one go.
@@ -9,7 +11,7 @@ const REFUSALS: Bucket = Bucket::new(10.0, 1.0);
 
 /// A bucket of tokens that fills up again.
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
+pub struct Bucket {
     most: f64,
     /// Tokens that come in a second.
     rate: f64,
@@ -18,19 +20,41 @@ struct Bucket {
 }
 
 impl Bucket {
-    const fn new(most: f64, rate: f64) -> Self {
-        Self { most, rate, tokens: most, at: Moment(std::time::Duration::ZERO) }
+    /// Full, with `most` tokens; `rate` come in a second.
+    pub const fn new(most: f64, rate: f64) -> Self {
+        Self { most, rate, tokens: most, at: Moment(Duration::ZERO) }
     }
 
-    fn take(&mut self, now: Moment) -> bool {
+    fn fill(&mut self, now: Moment) {
         let since = now.since(self.at).as_secs_f64();
         self.tokens = (self.tokens + since * self.rate).min(self.most);
         self.at = now;
+    }
+
+    /// Takes a token, where there is one.
+    pub fn take(&mut self, now: Moment) -> bool {
+        self.fill(now);
         let taken = self.tokens >= 1.0;
         if taken {
             self.tokens -= 1.0;
         }
         taken
+    }
+
+    /// A token comes back.
+    pub fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.most);
+    }
+
+    /// How long until there is a token; `None` when there is one.
+    pub fn wait(&mut self, now: Moment) -> Option<Duration> {
+        self.fill(now);
+        (self.tokens < 1.0).then(|| Duration::from_secs_f64((1.0 - self.tokens) / self.rate))
+    }
+
+    pub fn is_full(&mut self, now: Moment) -> bool {
+        self.fill(now);
+        self.tokens >= self.most
     }
 }
 
@@ -66,8 +90,6 @@ impl Intake {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn at(seconds: f64) -> Moment {

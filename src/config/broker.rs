@@ -100,14 +100,18 @@ pub(super) fn read(root: &Section<'_>, surroundings: &Surroundings) -> Option<Mq
 }
 
 /// An empty text counts as not given, so that the environment can take one away.
-fn credential(mqtt: &Section<'_>, key: &str, surroundings: &Surroundings) -> Option<String> {
+pub(super) fn credential(
+    section: &Section<'_>,
+    key: &str,
+    surroundings: &Surroundings,
+) -> Option<String> {
     let read = |value: &Value| {
         // The value itself is not quoted: a number may well be a password.
         let text =
             text(value).map_err(|_| "write a text in quotes, ${NAME} or file:PATH".to_owned())?;
         surroundings.resolve(&text)
     };
-    mqtt.get(key, read).filter(|value| !value.is_empty())
+    section.get(key, read).filter(|value| !value.is_empty())
 }
 
 fn address(value: &Value, surroundings: &Surroundings) -> Result<Broker, String> {

@@ -136,9 +136,21 @@ impl SnapshotsConfig {
 
 impl WebConfig {
     /// The same.
-    fn restart(&self, new: &Self) -> [(&'static str, bool); 1] {
-        let Self { listen } = self;
-        [("web.listen", *listen == new.listen)]
+    fn restart(&self, new: &Self) -> [(&'static str, bool); 7] {
+        let Self { listen, token, user, tls, hosts } = self;
+        let (name, hash) = user.as_ref().map(|user| (&user.name, &user.password)).unzip();
+        let new_user = new.user.as_ref();
+        let (chain, key) = tls.as_ref().map(|own| (&own.chain, &own.key)).unzip();
+        let new_tls = new.tls.as_ref();
+        [
+            ("web.listen", *listen == new.listen),
+            ("web.token", *token == new.token),
+            ("web.user", name == new_user.map(|user| &user.name)),
+            ("web.password", hash == new_user.map(|user| &user.password)),
+            ("web.cert", chain == new_tls.map(|own| &own.chain)),
+            ("web.key", key == new_tls.map(|own| &own.key)),
+            ("web.hosts", *hosts == new.hosts),
+        ]
     }
 }
 

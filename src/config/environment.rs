@@ -13,6 +13,16 @@ use super::problem::{Place, Report};
 
 /// Keys outside any section.
 const ALONE: &[&str] = &["node", "timezone"];
+/// Sections that are one table.
+const SECTIONS: &[(&str, &[&str])] = &[
+    ("model", keys::MODEL),
+    ("mqtt", keys::MQTT),
+    ("history", keys::HISTORY),
+    ("snapshots", keys::SNAPSHOTS),
+    ("embeddings", keys::EMBEDDINGS),
+    ("commands", keys::COMMANDS),
+    ("web", keys::WEB),
+];
 const PREFIX: &str = "SEEWHEN_";
 /// Variables of the command line, which are no keys.
 const NOT_KEYS: &[&str] = &["SEEWHEN_MODEL_DIR", "SEEWHEN_LOG", "SEEWHEN_CONFIG"];
@@ -42,10 +52,17 @@ pub(super) fn environment(variables: &BTreeMap<String, String>, report: &Report)
                 &path,
                 "cameras and watches cannot be set in the environment; write a file in conf.d",
             ),
-            Some(("model", key)) if !keys::MODEL.contains(&key) => unknown(key, keys::MODEL),
-            Some(("mqtt", key)) if !keys::MQTT.contains(&key) => unknown(key, keys::MQTT),
-            Some(("model" | "mqtt", _)) => drop(keys_only.insert(name.clone(), value.clone())),
-            Some((section, _)) => unknown(section, &["node", "timezone", "model", "mqtt"]),
+            Some((section, key)) => match SECTIONS.iter().find(|(known, _)| *known == section) {
+                Some((_, known)) if known.contains(&key) => {
+                    drop(keys_only.insert(name.clone(), value.clone()));
+                }
+                Some((_, known)) => unknown(key, known),
+                None => {
+                    let sections = SECTIONS.iter().map(|(section, _)| *section);
+                    let known: Vec<&str> = ALONE.iter().copied().chain(sections).collect();
+                    unknown(section, &known);
+                }
+            },
         }
     }
     Environment::with_prefix("SEEWHEN")

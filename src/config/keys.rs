@@ -26,7 +26,7 @@ pub(super) const MODEL: &[&str] = &[
     "max_wait",
 ];
 pub(super) const COMMANDS: &[&str] = &["enabled", "persist", "file"];
-pub(super) const WEB: &[&str] = &["listen"];
+pub(super) const WEB: &[&str] = &["listen", "token", "user", "password", "cert", "key", "hosts"];
 pub(super) const HISTORY: &[&str] = &["dir", "keep", "max_size"];
 pub(super) const SNAPSHOTS: &[&str] = &["topic", "dir", "keep", "max_size", "quality"];
 pub(super) const EMBEDDINGS: &[&str] = &["enabled", "dir", "keep", "max_size", "pictures"];

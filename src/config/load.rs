@@ -115,7 +115,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
     let snapshots = snapshots::read(root, surroundings, &clock);
     let embeddings = embeddings::read(root, surroundings, &clock);
     let commands = commands::read(root, surroundings);
-    let web = web::read(root);
+    let web = web::read(root, surroundings);
     let none = "no camera; add [[camera]] with id and source";
     let cameras = root.entries("camera", keys::CAMERA, Some(none));
     let known: Vec<String> =
@@ -237,6 +237,8 @@ mod tests {
             ("SEEWHEN_MODEL__MAX_BATCH", "4"),
             ("SEEWHEN_MQTT__PASSWORD", "00123"),
             ("SEEWHEN_MQTT__USER", "me"),
+            ("SEEWHEN_WEB__LISTEN", ""),
+            ("SEEWHEN_COMMANDS__ENABLED", "false"),
             ("SEEWHEN_MODEL_DIR", "/models"),
             ("SEEWHEN_PORT", "tcp://10.0.0.1:80"),
         ];
@@ -244,6 +246,7 @@ mod tests {
         assert_eq!(config.node.as_str(), "from-environment");
         assert_eq!((config.model.max_batch, config.model.dir), (4, None));
         assert_eq!((config.mqtt.prefix.as_str(), config.mqtt.outbox), ("a", 7));
+        assert_eq!((config.web.listen, config.commands.enabled), (None, false));
         let password = config.mqtt.broker.password.expect("a password");
         assert_eq!(password.reveal(), "00123", "an environment variable is a text");
         let shown: Vec<String> = warnings.iter().map(ToString::to_string).collect();

@@ -1,4 +1,5 @@
-//! The keys of `[mqtt]` for TLS: whom the broker must be known to, and who we are for it.
+//! The keys for TLS: who we are for the broker and for the page's visitors, and whom the broker must be
+//! known to.
 //!
 //! The files are read and understood here, so that what cannot be used stops the start and is
 //! never fallen back from. Messages never quote what is in a file.
@@ -29,7 +30,7 @@ pub struct Tls {
     pub identity: Option<Identity>,
 }
 
-/// A client certificate, fitting its key.
+/// A certificate, fitting its key.
 #[derive(Clone, PartialEq)]
 pub struct Identity {
     /// Our certificate first, then those of the CAs between it and one that the broker knows.
@@ -48,36 +49,42 @@ const KEYS: [&str; 3] = ["ca_file", "client_cert", "client_key"];
 /// What the keys say, all wrong ones reported. For a broker without TLS there must be none.
 pub(super) fn read(mqtt: &Section<'_>, surroundings: &Surroundings) -> Tls {
     let ca = mqtt.get("ca_file", |value| roots(&File::read(value, surroundings)?));
-    let chain = mqtt.get("client_cert", |value| chain(&File::read(value, surroundings)?));
-    let key = mqtt.get("client_key", |value| private_key(&File::read(value, surroundings)?));
-    for (one, other) in [("client_cert", "client_key"), ("client_key", "client_cert")] {
-        if given(mqtt, one) && !given(mqtt, other) {
-            mqtt.problem(one, format!("is set and {other} is not; both belong together"));
+    let identity = identity(mqtt, surroundings, ["client_cert", "client_key"]);
+    Tls { ca: ca.flatten(), identity }
+}
+
+/// The certificate and the key that two keys of a section name, all that is wrong reported; `None` too
+/// where there are none.
+pub(super) fn identity(
+    section: &Section<'_>,
+    surroundings: &Surroundings,
+    [cert, own]: [&str; 2],
+) -> Option<Identity> {
+    let chain = section.get(cert, |value| chain(&File::read(value, surroundings)?));
+    let key = section.get(own, |value| private_key(&File::read(value, surroundings)?));
+    for (one, other) in [(cert, own), (own, cert)] {
+        if given(section, one) && !given(section, other) {
+            section.problem(one, format!("is set and {other} is not; both belong together"));
         }
     }
-    let identity = chain.flatten().zip(key.flatten()).and_then(|(chain, key)| {
-        let provider = ring::default_provider();
-        match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider) {
-            Ok(_) => Some(Identity { chain, key: Arc::new(key) }),
-            Err(TlsError::InconsistentKeys(_)) => {
-                mqtt.problem(
-                    "client_key",
-                    "is not the key of the certificate in client_cert; take the two that were made \
-                     together (client_cert begins with seewhen's own certificate, its CA's follow)",
-                );
-                None
-            }
-            Err(_) => {
-                mqtt.problem(
-                    "client_key",
-                    "is a key of a kind that is not supported; have one made with RSA (2048 to \
-                     4096 bits), ECDSA (P-256, P-384) or Ed25519",
-                );
-                None
-            }
-        }
-    });
-    Tls { ca: ca.flatten(), identity }
+    let (chain, key) = chain.flatten().zip(key.flatten())?;
+    let provider = ring::default_provider();
+    match CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider) {
+        Ok(_) => return Some(Identity { chain, key: Arc::new(key) }),
+        Err(TlsError::InconsistentKeys(_)) => section.problem(
+            own,
+            format!(
+                "is not the key of the certificate in {cert}; take the two that were made together \
+                 ({cert} begins with seewhen's own certificate, its CA's follow)"
+            ),
+        ),
+        Err(_) => section.problem(
+            own,
+            "is a key of a kind that is not supported; have one made with RSA (2048 to 4096 bits), \
+             ECDSA (P-256, P-384) or Ed25519",
+        ),
+    }
+    None
 }
 
 /// Reports every TLS key, since `url` says that there is no TLS.

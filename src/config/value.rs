@@ -46,6 +46,9 @@ pub(super) fn words(value: &Value) -> Result<String, String> {
 pub(super) fn boolean(value: &Value) -> Result<bool, String> {
     match &value.kind {
         ValueKind::Boolean(boolean) => Ok(*boolean),
+        // Environment variables are texts.
+        ValueKind::String(text) if Origin::of(value).is_none() && text == "true" => Ok(true),
+        ValueKind::String(text) if Origin::of(value).is_none() && text == "false" => Ok(false),
         _ => Err(format!("found {}; write true or false", describe(value))),
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -25,8 +26,8 @@ use crate::model::CameraId;
 use crate::publish::history::{self, Wanted};
 use crate::status::Status;
 use crate::web::{
-    self, Answering, Backend, Compiled, Events, EventsWanted, Past, PastWanted, SearchFound,
-    SearchWanted, Trial, Trouble, TuneWanted, Web,
+    self, Access, Answering, Backend, Compiled, Events, EventsWanted, Past, PastWanted,
+    SearchFound, SearchWanted, Trial, Trouble, TuneWanted, Web,
 };
 
 /// For a command: the text model may have to be loaded.
@@ -88,7 +89,9 @@ pub(super) fn start(
         backend: desk.clone(),
         broker: format!("{}:{}", broker.host, broker.port),
         commands: config.commands.enabled,
+        access: Access::new(&config.web),
     };
+    let security = config.web.tls.as_ref().map(web::security).transpose().context("web.cert")?;
     let (stop, stopped) = oneshot::channel::<()>();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let worker = Worker::start("web".to_owned(), move || {
@@ -96,7 +99,7 @@ pub(super) fn start(
             // Dropped is the only thing that happens to it.
             let _closed: Result<(), oneshot::error::RecvError> = stopped.await;
         };
-        if let Err(error) = runtime.block_on(web::serve(address, web, stopped)) {
+        if let Err(error) = runtime.block_on(web::serve(address, security, web, stopped)) {
             tracing::error!(%address, %error, "the page cannot be served; set web.listen");
         }
         // What still runs beside is nobody's any more.
@@ -154,6 +157,10 @@ impl Backend for Desk {
                 history::past(&file, &wanted).map_err(Trouble::Failed)?;
             Ok(Events { events, more })
         })
+    }
+
+    fn beside(&self, work: Box<dyn FnOnce() -> bool + Send>) -> Answering<bool> {
+        beside(move || Ok(work()))
     }
 
     fn search(&self, wanted: SearchWanted) -> Answering<SearchFound> {

@@ -67,6 +67,7 @@ async fn curves(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct WantedEvents {
     /// Those that started before this, Unix seconds.
     before: Option<f64>,
@@ -94,8 +95,11 @@ async fn events(
 ) -> Result<Json<FoundEvents>, Trouble> {
     let bad = |error: crate::model::BadId| Trouble::Bad(error.to_string());
     let WantedEvents { before, camera, watch, label, limit } = wanted;
+    if before.is_some_and(|time| !time.is_finite()) {
+        return Err(Trouble::Bad("before is no time; write Unix seconds".to_owned()));
+    }
     let found = web.backend.events(EventsWanted {
-        before: before.filter(|time| time.is_finite()),
+        before,
         camera: camera.map(|id| CameraId::try_new(&id)).transpose().map_err(bad)?,
         watch: watch.map(|id| WatchId::try_new(&id)).transpose().map_err(bad)?,
         label: label.map(|id| LabelId::try_new(&id)).transpose().map_err(bad)?,
@@ -108,8 +112,38 @@ async fn events(
     Ok(Json(FoundEvents { events: found.events.iter().map(json).collect(), more: found.more }))
 }
 
+/// A command. It may have any other key of a label too: docs/commands.md.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `command::parse` reads")]
+struct CommandWanted {
+    /// Comes back with the answer; at most 64 characters.
+    id: Option<String>,
+    command: Word,
+    camera: Option<String>,
+    watch: Option<String>,
+    label: Option<String>,
+    prompts: Option<Vec<String>>,
+    threshold: Option<f64>,
+    /// Whether it holds after a restart; without it as `commands.persist` says.
+    persist: Option<bool>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes what `command::parse` reads")]
+enum Word {
+    Enable,
+    Disable,
+    SetThreshold,
+    AddLabel,
+    ChangeLabel,
+    RemoveLabel,
+    Snapshot,
+    Explain,
+}
+
 /// A command, as on the MQTT topic `command`. The answer is that of the topic `reply`.
-#[utoipa::path(post, path = "/api/command", request_body = Value,
+#[utoipa::path(post, path = "/api/command", request_body = CommandWanted,
     responses((status = 200, body = Value), (status = 400, body = Value), (status = 403, body = Value),
         (status = 409, body = Value), (status = 413, body = Value), (status = 429, body = Value)))]
 async fn command(State(web): State<Shared>, body: Bytes) -> Result<Response, Trouble> {

@@ -27,6 +27,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Events from the history, the newest first.
     fn events(&self, wanted: EventsWanted) -> Answering<Events>;
 
+    /// Does what takes tens of milliseconds of a processor.
+    fn beside(&self, work: Box<dyn FnOnce() -> bool + Send>) -> Answering<bool>;
+
     /// The moments that a text describes.
     fn search(&self, wanted: SearchWanted) -> Answering<SearchFound>;
 

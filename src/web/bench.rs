@@ -24,18 +24,18 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Words {
-    labels: Vec<LabelWords>,
+    pub(super) labels: Vec<LabelWords>,
     /// Each with one `{}`. Without them: those of the watch, or none.
-    templates: Option<Vec<String>>,
+    pub(super) templates: Option<Vec<String>>,
     /// `softmax` or `sigmoid`; without it as the watch has it, or `softmax`.
-    score: Option<String>,
+    pub(super) score: Option<String>,
     /// Its labels compete, but for those of the same names.
-    watch: Option<String>,
+    pub(super) watch: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct LabelWords {
+pub(super) struct LabelWords {
     label: String,
     prompts: Vec<String>,
 }

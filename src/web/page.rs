@@ -21,11 +21,7 @@ const HTML: &str = "text/html; charset=utf-8";
 /// A file beside `index.html`, served under its own name.
 macro_rules! file {
     ($kind:expr, $name:literal) => {
-        File {
-            path: concat!("/", $name),
-            kind: $kind,
-            text: include_str!(concat!("page/", $name)),
-        }
+        File { path: concat!("/", $name), kind: $kind, text: include_str!(concat!("page/", $name)) }
     };
 }
 

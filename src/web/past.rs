@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::bench::Words;
+use super::bench::{LabelWords, Words};
 use super::{Moment, PastPoint, PastWanted, SearchWanted, Shared, Trouble, TuneWanted};
 use crate::model::{CameraId, LabelId, LabelKey, WallTime, WatchId};
 use crate::publish::payload::{rounded, seconds};
@@ -33,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Wanted {
     /// What is looked for, in words.
     q: String,
@@ -117,10 +118,15 @@ fn camera_id(id: &str) -> Result<CameraId, Trouble> {
 }
 
 /// Words, and the span that they are tried out over.
+// Not `Words` flattened: each of the two would forbid what the other has.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct PastWords {
-    #[serde(flatten)]
-    words: Words,
+    labels: Vec<LabelWords>,
+    /// As of `/api/prompts`, like the two that follow.
+    templates: Option<Vec<String>>,
+    score: Option<String>,
+    watch: Option<String>,
     camera: String,
     /// Unix seconds.
     since: f64,
@@ -156,7 +162,8 @@ async fn past(
     State(web): State<Shared>,
     Json(wanted): Json<PastWords>,
 ) -> Result<Json<Curve>, Trouble> {
-    let PastWords { words, camera, since, until, points } = wanted;
+    let PastWords { labels, templates, score, watch, camera, since, until, points } = wanted;
+    let words = Words { labels, templates, score, watch };
     let camera = camera_id(&camera)?;
     if since >= until {
         return Err(Trouble::Bad("until: give a time after since".to_owned()));

@@ -23,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Wanted {
     /// Most pixels across, 16 to 1920.
     width: Option<u32>,

@@ -81,7 +81,7 @@ fn config() -> Config {
             persist: false,
             file: PathBuf::new(),
         },
-        web: crate::config::WebConfig { listen: None },
+        web: crate::config::WebConfig::default(),
         cameras: vec![Camera {
             id: camera.clone(),
             source: CameraSource::File(PathBuf::from("x")),
