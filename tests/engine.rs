@@ -117,6 +117,7 @@ fn start(life: usize, load: Load) -> Running {
         status: status.clone(),
         max_wait: Duration::ZERO,
         clock: Some(clock),
+        keeping: None,
     };
     let inferring = Builder::new().spawn(move || infer::run(inference)).unwrap();
     Running { frames, clock, status, observed, inferring }

@@ -161,6 +161,7 @@ fn run_on(
         status: status.clone(),
         max_wait: Duration::ZERO,
         clock: Some(clock),
+        keeping: None,
     };
     let (handle, stopped) = stop();
     let capturing = Builder::new().spawn(move || capture::run(&capture, &stopped)).unwrap();

@@ -43,8 +43,8 @@ pub fn start_at(web: &str, site: Site) -> Page {
     let seewhen = Seewhen::start_with(&config(site.port, web), &variables);
     let what = "the page is served";
     wait_for(what, SOON, || {
-        let request = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        site.send(request.as_bytes()).ok().filter(|answer| answer.status == 200)
+        let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        site.send(request).ok().filter(|answer| answer.status == 200)
     });
     Page { seewhen, site }
 }

@@ -53,7 +53,8 @@ fn look_up(file: &Path, wanted: &Wanted) -> rusqlite::Result<Past> {
     let mut values = Vec::new();
     if let Some(before) = before {
         conditions.push("start_time < ?");
-        values.push(Value::from(*before));
+        // What is told is rounded to milliseconds, and one that was rounded up is not before itself.
+        values.push(Value::from(*before - 0.0005));
     }
     for (condition, value) in [
         ("camera = ?", camera.as_ref().map(CameraId::as_str)),
