@@ -30,8 +30,21 @@ pub fn narrower(picture: &Picture, width: u32) -> Option<Picture> {
     if picture.width <= width || width == 0 {
         return None;
     }
-    let share = f64::from(width) / f64::from(picture.width);
-    let height = ((f64::from(picture.height) * share).round() as u32).max(1);
+    scaled(picture, f64::from(width) / f64::from(picture.width))
+}
+
+/// The picture with no side longer than `most` pixels, in its proportions; `None` when it has none as it is.
+pub fn within(picture: &Picture, most: u32) -> Option<Picture> {
+    let longest = picture.width.max(picture.height);
+    if longest <= most || most == 0 {
+        return None;
+    }
+    scaled(picture, f64::from(most) / f64::from(longest))
+}
+
+fn scaled(picture: &Picture, share: f64) -> Option<Picture> {
+    let side = |pixels: u32| ((f64::from(pixels) * share).round() as u32).max(1);
+    let (width, height) = (side(picture.width), side(picture.height));
     let source =
         ImageRef::new(picture.width, picture.height, &picture.rgb, PixelType::U8x3).ok()?;
     let mut target = Resized::new(width, height, PixelType::U8x3);
@@ -51,9 +64,13 @@ mod tests {
         assert_eq!((small.width, small.height, small.rgb.len()), (32, 18, 32 * 18 * 3));
         assert_eq!(small.rgb[..3], [10, 200, 30]);
         assert!(narrower(&picture, 64).is_none() && narrower(&picture, 0).is_none());
+        let tall = Picture { width: 36, height: 64, rgb: [10, 200, 30].repeat(64 * 36) };
+        let small = within(&tall, 32).expect("it is taller");
+        assert_eq!((small.width, small.height), (18, 32));
+        assert!(within(&tall, 64).is_none());
         let line = Picture { width: 1000, height: 1, rgb: vec![7; 3000] };
         assert_eq!(narrower(&line, 10).expect("it is wider").height, 1);
-        assert!(encode(&small, 80).expect("it has pixels").starts_with(&[0xff, 0xd8]));
+        assert!(encode(&tall, 80).expect("it has pixels").starts_with(&[0xff, 0xd8]));
         assert!(encode(&Picture { width: 0, height: 0, rgb: Vec::new() }, 80).is_err());
     }
 }

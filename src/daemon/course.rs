@@ -1,21 +1,46 @@
-//! A label's course over the history of embeddings: footage for `tune`, from the command line and the page.
+//! What a watch says over the history of embeddings: curves for the page, footage for `tune`.
 
 use std::io;
 
 use crate::clip::scoring::best_tiles;
 use crate::embeddings::Filter;
 use crate::embeddings::product::Query;
-use crate::embeddings::reader::{History, scan};
-use crate::model::{CameraId, Embedding, LabelKey};
+use crate::embeddings::reader::{Frame, History, scan};
+use crate::model::{CameraId, Embedding, LabelKey, Probability};
 use crate::tune::truth::Marks;
 use crate::tune::{Clip, Sample};
-use crate::watch::WatchSet;
+use crate::watch::{Watch, WatchSet};
+
+/// Gives every frame that `filter` lets through with the probability of each of the watch's labels, in their
+/// order; newest days first. `logit` is scale and bias.
+///
+/// # Errors
+/// When a file that is there cannot be read, or is of another model.
+pub fn scores(
+    history: &History,
+    watch: &Watch,
+    logit: (f32, f32),
+    filter: &Filter,
+    mut found: impl FnMut(&Frame<'_>, Vec<Probability>),
+) -> io::Result<()> {
+    let rows = watch.matrix.rows();
+    let queries: Vec<Query> =
+        rows.into_iter().map(|row| Query::new(&Embedding(row.to_vec()))).collect();
+    for part in history.parts(filter) {
+        scan(history, part, filter, &queries, |frame| {
+            let tiles = frame.cosines.chunks_exact(queries.len()).map(<[f32]>::to_vec);
+            let best = best_tiles(tiles, watch.score, logit.0, logit.1);
+            found(frame, best.into_iter().map(|(probability, _)| probability).collect());
+        })?;
+    }
+    Ok(())
+}
 
 /// What the watch of `key` says of every frame of its camera that `filter` lets through, as footage.
 /// `None` when the set has no such label or camera.
 ///
 /// # Errors
-/// When a file that is there cannot be read, or is of another model.
+/// As [`scores`].
 pub fn clip(
     history: &History,
     set: &WatchSet,
@@ -29,21 +54,14 @@ pub fn clip(
     let Some(label) = watch.labels.iter().position(|label| label.id == key.label) else {
         return Ok(None);
     };
-    let rows = watch.matrix.rows();
-    let queries: Vec<Query> =
-        rows.into_iter().map(|row| Query::new(&Embedding(row.to_vec()))).collect();
     let filter = Filter { cameras: vec![key.camera.clone()], ..filter.clone() };
     let mut samples = Vec::new();
-    for part in history.parts(&filter) {
-        scan(history, part, &filter, &queries, |frame| {
-            let tiles = frame.cosines.chunks_exact(queries.len()).map(<[f32]>::to_vec);
-            let best = best_tiles(tiles, watch.score, set.logit_scale, set.logit_bias);
-            if let Some((probability, _)) = best.get(label) {
-                samples.push(Sample { time: frame.time.0, probability: *probability });
-            }
-        })?;
-    }
-    // Parts come newest first, and clocks are set.
+    scores(history, watch, (set.logit_scale, set.logit_bias), &filter, |frame, probabilities| {
+        if let Some(probability) = probabilities.get(label) {
+            samples.push(Sample { time: frame.time.0, probability: *probability });
+        }
+    })?;
+    // Clocks are set.
     samples.sort_by(|a, b| a.time.total_cmp(&b.time));
     let name = CameraId::to_string(&key.camera);
     Ok(Some(Clip { name, key: key.clone(), samples, stale_after: camera.stale_after, marks }))

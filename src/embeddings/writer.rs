@@ -6,7 +6,6 @@
 //! Ends when whoever sends frames has gone, after the last frame.
 
 mod files;
-mod thumbnail;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,10 +17,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use self::files::{Files, Owner};
 use super::{Seen, Tally};
+use crate::jpeg;
 use crate::model::{CameraId, NodeId, WallTime};
 
 /// How long a camera's frames are let go of after one could not be written.
 pub const RETRY: Duration = Duration::from_secs(10);
+/// Of a small picture's longest side, pixels: enough to tell what it is.
+const LONGEST: u32 = 320;
+const QUALITY: u8 = 70;
 /// How often old files are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
@@ -105,10 +108,11 @@ impl Keeper {
 
     fn thumbnail(&self, seen: &Seen) -> Option<Vec<u8>> {
         let picture = seen.picture.as_ref().filter(|_| self.pictures)?;
-        match thumbnail::encode(picture) {
+        let small = jpeg::within(picture, LONGEST);
+        match jpeg::encode(small.as_ref().unwrap_or(picture), QUALITY) {
             Ok(jpeg) => Some(jpeg),
             Err(error) => {
-                tracing::error!(camera = %seen.camera, error, ?picture, "no small picture can be made");
+                tracing::error!(camera = %seen.camera, %error, ?picture, "no small picture can be made");
                 None
             }
         }

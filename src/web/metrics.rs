@@ -57,6 +57,8 @@ fn node(web: &Web, text: &mut Text) {
     gauge("seewhen_outbox_events", "Events that wait for the broker.", told.outbox as f64);
     gauge("seewhen_history_up", "Whether events are kept.", flag(told.history.is_none()));
     gauge("seewhen_snapshots_up", "Whether pictures are kept.", flag(told.snapshots.is_none()));
+    let trouble = web.tally.trouble();
+    gauge("seewhen_embeddings_up", "Whether embeddings are kept.", flag(trouble.is_none()));
     if let Some(since) = status.since_turn() {
         let help = "Time since the inference loop came round.";
         gauge("seewhen_inference_idle_seconds", help, since.as_secs_f64());
@@ -68,6 +70,12 @@ fn node(web: &Web, text: &mut Text) {
     text.metric("seewhen_batches_total", Kind::Counter, help).sample(&[], batches as f64);
     let help = "Pictures that went through the model; with tiles a frame has several.";
     text.metric("seewhen_pictures_encoded_total", Kind::Counter, help).sample(&[], encoded as f64);
+    let help = "Frames whose embeddings are in the history.";
+    let kept = web.tally.kept() as f64;
+    text.metric("seewhen_embeddings_kept_total", Kind::Counter, help).sample(&[], kept);
+    let help = "Frames whose embeddings could not be kept.";
+    let lost = web.tally.lost() as f64;
+    text.metric("seewhen_embeddings_lost_total", Kind::Counter, help).sample(&[], lost);
     let help = "Commands, by what became of them.";
     let mut commands = text.metric("seewhen_commands_total", Kind::Counter, help);
     for (outcome, count) in status.commands() {

@@ -5,20 +5,19 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::prompts::Tryout;
-use crate::clip::scoring::best_tiles;
 use crate::config::Config;
 use crate::daemon::model::Model;
 use crate::daemon::{course, search};
 use crate::embeddings::Filter;
 use crate::embeddings::product::Query;
-use crate::embeddings::reader::{Frame, History, HistoryError, scan};
-use crate::model::{CameraId, Embedding, NodeId, WallTime};
+use crate::embeddings::reader::{Frame, History, HistoryError};
+use crate::model::{CameraId, Embedding, NodeId, Probability, WallTime};
 use crate::tune::suggest::suggest;
 use crate::tune::truth::{Marks, Span};
 use crate::tune::{Clip, Setting, bounds, json, plot};
 use crate::watch::WatchSet;
 use crate::web::{
-    Moment, Past, PastPoint, PastWanted, SearchFound, SearchWanted, Trouble, TuneWanted,
+    Compiled, Moment, Past, PastPoint, PastWanted, SearchFound, SearchWanted, Trouble, TuneWanted,
 };
 
 /// Longest text that is looked for, bytes.
@@ -84,16 +83,13 @@ impl Memory {
 
     pub(super) fn past(&self, wanted: &PastWanted) -> Result<Past, Trouble> {
         let history = self.open()?;
-        let rows = wanted.compiled.watch.matrix.rows();
-        let queries: Vec<Query> =
-            rows.into_iter().map(|row| Query::new(&Embedding(row.to_vec()))).collect();
         let (from, to) = (WallTime(wanted.from), WallTime(wanted.to));
         let filter = Filter { cameras: vec![wanted.camera.clone()], from, to };
         let mut course = Course::new(wanted);
-        for part in history.parts(&filter) {
-            scan(&history, part, &filter, &queries, |frame| course.take(frame))
-                .map_err(|error| Trouble::Failed(error.to_string()))?;
-        }
+        let Compiled { watch, scale, bias, .. } = &wanted.compiled;
+        let take = |frame: &Frame<'_>, probabilities| course.take(frame, probabilities);
+        course::scores(&history, watch, (*scale, *bias), &filter, take)
+            .map_err(|error| Trouble::Failed(error.to_string()))?;
         Ok(course.past())
     }
 
@@ -153,12 +149,8 @@ impl<'a> Course<'a> {
         Self { wanted, frames: 0, points: vec![None; wanted.points.max(1)] }
     }
 
-    fn take(&mut self, frame: &Frame<'_>) {
-        let PastWanted { compiled, from, to, .. } = self.wanted;
-        let labels = compiled.watch.labels.len();
-        let tiles = frame.cosines.chunks_exact(labels).map(<[f32]>::to_vec);
-        let best = best_tiles(tiles, compiled.watch.score, compiled.scale, compiled.bias);
-        let probabilities: Vec<f32> = best.into_iter().map(|(p, _)| p).collect();
+    fn take(&mut self, frame: &Frame<'_>, probabilities: Vec<Probability>) {
+        let PastWanted { from, to, .. } = self.wanted;
         let share = (frame.time.0 - from) / (to - from).max(f64::MIN_POSITIVE);
         let place = ((share * self.points.len() as f64) as usize).min(self.points.len() - 1);
         self.frames += 1;
