@@ -1,6 +1,7 @@
 //! The page in a real browser: `scripts/page` with this build of seewhen, without the screenshots.
 //!
 //! Skipped where there is no browser; `scripts/setup page` gets one.
+#![allow(clippy::print_stderr, reason = "why it is skipped is shown with --nocapture")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -5,7 +5,7 @@ import { post } from "./net.js";
 
 /** `entered()` is called once access was given. */
 export function loginView(entered) {
-  const user = el("input", { name: "user", autocomplete: "username", required: true, autocapitalize: "none", spellcheck: "false" });
+  const user = el("input", { name: "user", autocomplete: "username", placeholder: "none, with a token as the password", autocapitalize: "none", spellcheck: "false" });
   const password = el("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
   const said = el("p", { class: "said", role: "alert" });
   const field = (words, input) => el("label", { class: "field" }, el("span", { text: words }), input);
