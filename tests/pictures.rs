@@ -76,6 +76,8 @@ fn without_topic_there_are_files_and_without_files_a_topic() {
     let listener = broker.subscribe();
     let seewhen = Seewhen::start(&config(&broker, ""));
     assert!(broker.retained(TOPIC, SOON).is_some());
+    // The picture may be there before its event, which waits for the disk.
+    listener.expect("it/event", SOON, start_of_event);
     let folder = seewhen.kill();
     let change = |snapshots| {
         std::fs::write(folder.path().join("seewhen.toml"), config(&broker, snapshots)).unwrap();
