@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use self::past::Memory;
@@ -30,6 +30,8 @@ use crate::web::{
     SearchFound, SearchWanted, Trial, Trouble, TuneWanted, Web,
 };
 
+/// Looks into the past at once: each reads gigabytes, and frames are analysed meanwhile.
+const MOST_LOOKS: usize = 2;
 /// For a command: the text model may have to be loaded.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -75,6 +77,7 @@ pub(super) fn start(
         orders,
         tryout: Arc::new(Tryout::new(model.clone(), status.clone())),
         memory: Memory::new(config, model).map(Arc::new),
+        looks: Arc::new(Semaphore::new(MOST_LOOKS)),
         clock,
         intake: Mutex::default(),
         history: history_file(config),
@@ -114,6 +117,7 @@ struct Desk {
     tryout: Arc<Tryout>,
     /// `None` when no embeddings are kept.
     memory: Option<Arc<Memory>>,
+    looks: Arc<Semaphore>,
     clock: Clock,
     intake: Mutex<Intake>,
     history: Option<PathBuf>,
@@ -164,20 +168,19 @@ impl Backend for Desk {
     }
 
     fn search(&self, wanted: SearchWanted) -> Answering<SearchFound> {
-        let (memory, tryout) = (self.memory(), self.tryout.clone());
-        beside(move || memory?.search(&tryout, &wanted))
+        let tryout = self.tryout.clone();
+        self.look(move |memory| memory.search(&tryout, &wanted))
     }
 
     fn past(&self, wanted: PastWanted) -> Answering<Past> {
-        let memory = self.memory();
-        beside(move || memory?.past(&wanted))
+        self.look(move |memory| memory.past(&wanted))
     }
 
     fn tune(&self, wanted: TuneWanted) -> Answering<Value> {
-        let (memory, set) = (self.memory(), self.tryout.set());
-        beside(move || {
-            let set = set?;
-            memory?.tune(&set, &wanted)
+        let tryout = self.tryout.clone();
+        self.look(move |memory| {
+            let set = tryout.set()?;
+            memory.tune(&set, &wanted)
         })
     }
 
@@ -197,6 +200,25 @@ impl Backend for Desk {
 }
 
 impl Desk {
+    /// Looks into the past, after those who came before.
+    fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Memory) -> Result<T, Trouble> + Send + 'static,
+    ) -> Answering<T> {
+        let (memory, looks) = (self.memory(), self.looks.clone());
+        Box::pin(async move {
+            let memory = memory?;
+            let place = looks.acquire_owned().await;
+            let place = place.map_err(|error| Trouble::Failed(error.to_string()))?;
+            beside(move || {
+                let found = look(&memory);
+                drop(place);
+                found
+            })
+            .await
+        })
+    }
+
     fn memory(&self) -> Result<Arc<Memory>, Trouble> {
         self.memory.clone().ok_or_else(|| {
             Trouble::NotFound("no embeddings are kept: embeddings.dir is empty".to_owned())
