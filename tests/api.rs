@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::site::{Site, street};
 use support::{Broker, wait_for};
 
@@ -145,4 +145,63 @@ fn a_page_that_cannot_be_had_costs_nothing_else() {
     let seewhen = support::Seewhen::start_with(&street(&broker), &environment);
     seewhen.expect_log("the page cannot be served", SOON);
     heard.expect("cyclist/event", SOON, |_| true);
+}
+
+#[test]
+fn a_label_is_tuned_on_what_was_seen() {
+    let broker = Broker::start();
+    let site = Site::start(&street(&broker));
+    let ended = |event: &&Value| event["type"] == "end";
+    let time = |event: &Value, key: &str| event[key].as_f64().unwrap();
+    let spans: Vec<[f64; 2]> = wait_for("two rounds of the clip", SOON, || {
+        let events = site.get("/api/events?label=cyclist").json();
+        let events = events["events"].as_array().unwrap().iter().filter(ended);
+        let spans = events.map(|event| [time(event, "start_time"), time(event, "end_time") + 0.2]);
+        let spans: Vec<_> = spans.collect();
+        (spans.len() >= 2).then_some(spans)
+    });
+    let until = spans[0][1] + 2.0;
+    wait_for("some time without", SOON, || {
+        let newest = site.get("/api/cameras").json()[0]["frame_time"].as_f64();
+        newest.filter(|newest| *newest > until)
+    });
+    let mut asked = json!({ "camera": "street", "watch": "traffic", "label": "cyclist",
+        "spans": spans, "since": 0.0, "until": until });
+    let answer = site.post("/api/tune", &asked);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let found = answer.json();
+    let outcome = &found["suggested"]["outcome"];
+    assert_eq!((&outcome["found"], &outcome["false_events"]), (&json!(spans.len()), &json!(0)));
+    assert!(found["svg"].as_str().unwrap().starts_with("<svg"), "{found}");
+
+    // The same on the command line.
+    let stamp = |time: f64| {
+        let stamp = jiff::Timestamp::from_microsecond((time * 1e6) as i64).unwrap();
+        stamp.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    };
+    let line = |span: &[f64; 2]| format!("{} - {} cyclist\n", stamp(span[0]), stamp(span[1]));
+    let folder = site.seewhen.folder.path();
+    let marks = folder.join("marks.txt");
+    std::fs::write(&marks, spans.iter().map(line).collect::<String>()).unwrap();
+    let mut command = support::command();
+    command.env("STATE_DIRECTORY", folder).args(["tune", "--history", "--json", "--marks"]);
+    command.arg(&marks).args(["--label", "cyclist", "--config"]).arg(folder.join("seewhen.toml"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["suggested"]["outcome"]["found"], json!(spans.len()), "{told}");
+
+    for (key, wrong) in [
+        ("label", json!("cars")),
+        ("label", json!("nobody")),
+        ("spans", json!([])),
+        ("spans", json!([[2.0, 1.0]])),
+        ("until", json!(-1.0)),
+        ("camera", json!("a b")),
+    ] {
+        let right = std::mem::replace(&mut asked[key], wrong.clone());
+        let answer = site.post("/api/tune", &asked);
+        assert_eq!(answer.status, 400, "{key} {wrong}: {}", answer.text());
+        asked[key] = right;
+    }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::footage::Footage;
+use self::history::Kept;
 use super::model_args::{ModelArgs, parse_template};
 use super::watch::{every, parse_view};
 use super::{Outcome, Usage};
@@ -126,7 +127,10 @@ struct HeldOut {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let footage = Footage::read(args)?;
+    let (footage, kept) = match args.history {
+        true => history::read(args).map(|(footage, kept)| (footage, Some(kept)))?,
+        false => (Footage::read(args)?, None),
+    };
     let marked = footage.is_marked();
     match (marked, args.at_most) {
         (true, Some(_)) => {
@@ -145,7 +149,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
         _ => {}
     }
-    let found = find(args, footage)?;
+    let found = find(args, footage, kept)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", json::report(&found))?;
@@ -158,10 +162,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn find(args: &Args, footage: Footage) -> anyhow::Result<Found> {
+fn find(args: &Args, footage: Footage, kept: Option<Kept>) -> anyhow::Result<Found> {
     let (now, configured) = footage.now();
     let label = footage.label.to_string();
-    let clips = footage.analyse()?;
+    let clips = match kept {
+        Some(kept) => history::analyse(&footage, &kept)?,
+        None => footage.analyse()?,
+    };
     if let Some(allowance) = args.at_most {
         let promise = at_most(&clips, &now, allowance.a_day());
         let result = Verdict::Unmarked { promise, allowance };

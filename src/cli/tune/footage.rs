@@ -9,7 +9,6 @@ use anyhow::{Context as _, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 
-use super::history::{self, Kept};
 use super::{Args, file_name, usage};
 use crate::capture::gstreamer::Pace;
 use crate::cli::watch::{plain_camera, plain_watch, prompted};
@@ -32,8 +31,6 @@ const DEFAULT: (Probability, f64) = (0.5, 0.8);
 
 /// All that is known before a frame is looked at.
 pub(super) struct Footage {
-    /// What is kept of the camera in place of files.
-    pub(super) kept: Option<Kept>,
     pub(super) label: LabelId,
     pub(super) rule: Option<LabelRule>,
     pub(super) model: ModelConfig,
@@ -62,9 +59,6 @@ pub(super) struct Wanted {
 impl Footage {
     /// Reads the arguments, the configuration and the timelines, and finds every problem of them.
     pub(super) fn read(args: &Args) -> anyhow::Result<Self> {
-        if args.history {
-            return history::read(args);
-        }
         let files = args.footage.iter().map(|text| split(text)).collect::<Result<Vec<_>, _>>()?;
         let ids = (1..=files.len()).map(|n| CameraId::try_new(&format!("footage-{n}")));
         let ids = ids.collect::<Result<Vec<_>, _>>()?;
@@ -95,7 +89,7 @@ impl Footage {
             ..wanted.watch
         };
         let LabelConfig { id: label, rule, .. } = wanted.label;
-        Ok(Self { kept: None, label, rule, model: wanted.model, cameras, watch, pieces })
+        Ok(Self { label, rule, model: wanted.model, cameras, watch, pieces })
     }
 
     pub(super) fn is_marked(&self) -> bool {
@@ -112,9 +106,6 @@ impl Footage {
 
     /// Analyses all of it, as fast as that goes.
     pub(super) fn analyse(self) -> anyhow::Result<Vec<Clip>> {
-        if let Some(kept) = &self.kept {
-            return history::analyse(&self, kept);
-        }
         let model = Model::load(&self.model)?;
         let mut embedder = model.trying_embedder();
         let watches = std::slice::from_ref(&self.watch);

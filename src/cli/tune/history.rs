@@ -21,7 +21,7 @@ pub(super) struct Kept {
 }
 
 /// Reads the arguments, the configuration and the timeline.
-pub(super) fn read(args: &Args) -> anyhow::Result<Footage> {
+pub(super) fn read(args: &Args) -> anyhow::Result<(Footage, Kept)> {
     let mut config = load(&args.config)?.config;
     args.model.overrides().apply(&mut config.model);
     let wanted = configured(args)?;
@@ -43,15 +43,15 @@ pub(super) fn read(args: &Args) -> anyhow::Result<Footage> {
     let mut pieces = vec![Piece { name, timeline, marks: None }];
     mark(args, &wanted.label.id, &mut pieces)?;
     let LabelConfig { id: label, rule, .. } = wanted.label;
-    Ok(Footage {
-        kept: Some(Kept { config, filter }),
+    let footage = Footage {
         label,
         rule,
         model: wanted.model,
         cameras: vec![wanted.camera],
         watch: wanted.watch,
         pieces,
-    })
+    };
+    Ok((footage, Kept { config, filter }))
 }
 
 /// Scores all of it with the prompts as they are now.
