@@ -48,6 +48,10 @@ fn look_up(file: &Path, wanted: &Wanted) -> rusqlite::Result<Past> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY)?;
+    // Just being made: it has no tables yet.
+    if connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(Past::default());
+    }
     let Wanted { before, camera, watch, label, limit } = wanted;
     let mut conditions = vec!["kind = 'start'"];
     let mut values = Vec::new();

@@ -244,3 +244,15 @@ fn a_folder_that_cannot_be_made_stops_no_event() {
     assert_eq!((history.keep(1).0, left), (None, Left::default()));
     history.stop();
 }
+
+#[test]
+fn a_database_that_is_just_being_made_has_no_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("history.sqlite");
+    let wanted = Wanted { limit: 5, ..Wanted::default() };
+    assert_eq!(past(&file, &wanted), Ok(Past::default()), "it is not there");
+    std::fs::File::create(&file).unwrap();
+    assert_eq!(past(&file, &wanted), Ok(Past::default()), "it has no tables");
+    std::fs::write(&file, "no database at all, but a text of some length").unwrap();
+    assert!(past(&file, &wanted).unwrap_err().contains("cannot be read"));
+}
