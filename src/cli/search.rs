@@ -11,8 +11,8 @@ use jiff::{Timestamp, ZonedDateTime};
 use serde_json::json;
 
 use super::model_args::{ModelArgs, parse_template};
-use super::when::{End, parse, show};
-use super::{Outcome, Usage};
+use super::when::show;
+use super::{Outcome, Usage, when};
 use crate::daemon::load_config;
 use crate::daemon::model::Model;
 use crate::daemon::search::{self, Found};
@@ -105,20 +105,8 @@ fn filter(args: &Args, now: &ZonedDateTime) -> Result<Filter, Usage> {
     let camera = |name: &String| {
         CameraId::try_new(name).map_err(|error| Usage(format!("--camera: {error}")))
     };
-    let when = |option: &str, text: &Option<String>, end, otherwise| match text {
-        Some(text) => parse(text, end, now).map_err(|error| Usage(format!("{option}: {error}"))),
-        None => Ok(otherwise),
-    };
-    let all = Filter::default();
-    let filter = Filter {
-        cameras: args.cameras.iter().map(camera).collect::<Result<_, _>>()?,
-        from: when("--since", &args.since, End::First, all.from)?,
-        to: when("--until", &args.until, End::Last, all.to)?,
-    };
-    if filter.from > filter.to {
-        return Err(Usage("--since is later than --until".to_owned()));
-    }
-    Ok(filter)
+    let cameras = args.cameras.iter().map(camera).collect::<Result<_, _>>()?;
+    when::filter(cameras, args.since.as_deref(), args.until.as_deref(), now)
 }
 
 fn line(hit: &Hit, picture: Option<&Path>) -> serde_json::Value {

@@ -4,13 +4,38 @@ use jiff::ZonedDateTime;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
-use crate::model::WallTime;
+use super::Usage;
+use crate::embeddings::Filter;
+use crate::model::{CameraId, WallTime};
 
 /// Which end of a date is meant that comes without a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+enum End {
     First,
     Last,
+}
+
+/// What `--since` and `--until` let through of the history, of these cameras.
+///
+/// # Errors
+/// Which of the two is wrong, and what may be written.
+pub(super) fn filter(
+    cameras: Vec<CameraId>,
+    since: Option<&str>,
+    until: Option<&str>,
+    now: &ZonedDateTime,
+) -> Result<Filter, Usage> {
+    let when = |option: &str, text: Option<&str>, end, otherwise| match text {
+        Some(text) => parse(text, end, now).map_err(|error| Usage(format!("{option}: {error}"))),
+        None => Ok(otherwise),
+    };
+    let all = Filter::default();
+    let from = when("--since", since, End::First, all.from)?;
+    let to = when("--until", until, End::Last, all.to)?;
+    if from > to {
+        return Err(Usage("--since is later than --until".to_owned()));
+    }
+    Ok(Filter { cameras, from, to })
 }
 
 /// Reads "2d", "3h 30m" (before `now`), "2026-11-26", "2026-11-26 17:30" or "17:30" (the last one
@@ -18,7 +43,7 @@ pub(super) enum End {
 ///
 /// # Errors
 /// In words, when it is none of them.
-pub(super) fn parse(text: &str, end: End, now: &ZonedDateTime) -> Result<WallTime, String> {
+fn parse(text: &str, end: End, now: &ZonedDateTime) -> Result<WallTime, String> {
     let text = text.trim();
     let zone = now.time_zone().clone();
     if let Ok(ago) = humantime::parse_duration(text) {

@@ -55,8 +55,6 @@ pub struct Words {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Node {
     pub connected: bool,
-    /// Frames analysed per second, of all cameras.
-    pub fps: f64,
     /// Events that wait for the broker.
     pub outbox: usize,
     /// Why events are not kept.

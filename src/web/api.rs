@@ -42,7 +42,7 @@ async fn node(State(web): State<Shared>) -> Json<views::Node> {
 /// All cameras, with the labels that are looked for.
 #[utoipa::path(get, path = "/api/cameras", responses((status = 200, body = Vec<views::Camera>)))]
 async fn cameras(State(web): State<Shared>) -> Json<Vec<views::Camera>> {
-    Json(views::cameras(&web))
+    Json(views::cameras(&web, &web.status.board().since(0).cameras))
 }
 
 /// By `watch/label`, the points `[time, probability]`.

@@ -72,8 +72,7 @@ impl Looker {
             sent.extend(message("removed", &gone));
         }
         self.known = now;
-        let cameras: Vec<_> =
-            news.cameras.iter().map(|(id, pinned)| views::camera(&self.web, id, pinned)).collect();
+        let cameras = views::cameras(&self.web, &news.cameras);
         if first || !cameras.is_empty() {
             sent.extend(message("cameras", &cameras));
         }

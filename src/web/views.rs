@@ -10,7 +10,7 @@ use crate::model::{CameraId, CameraState, DecodeStrategy, LabelKey, ModelState, 
 use crate::publish::payload::{rounded, seconds};
 use crate::status::board::Camera as Pinned;
 use crate::status::{Stage, Status};
-use crate::watch::{ScoreKind, Watch};
+use crate::watch::{ScoreKind, Watch, WatchSet};
 
 /// This seewhen.
 #[derive(Serialize, ToSchema)]
@@ -154,14 +154,19 @@ pub(super) fn memory() -> Option<u64> {
 }
 
 /// What is known of `id`, with the watches that look at it.
-pub(super) fn camera(web: &Web, id: &CameraId, pinned: &Pinned) -> Camera {
+fn camera(
+    web: &Web,
+    id: &CameraId,
+    pinned: &Pinned,
+    set: Option<&WatchSet>,
+    on: &BTreeMap<LabelKey, WallTime>,
+) -> Camera {
     let counters = web.status.counters(id);
     let (counts, work) = (counters.counts(), counters.effort().work);
-    let (set, on) = (web.status.board().set(), web.status.board().on());
     let life = pinned.life.as_ref();
-    let off = set.as_ref().is_some_and(|set| set.is_off(id));
+    let off = set.is_some_and(|set| set.is_off(id));
     let connecting = if off { CameraState::Disabled } else { CameraState::Connecting };
-    let watches = set.iter().flat_map(|set| set.for_camera(id));
+    let watches = set.into_iter().flat_map(|set| set.for_camera(id));
     Camera {
         id: id.to_string(),
         enabled: !off,
@@ -174,7 +179,7 @@ pub(super) fn camera(web: &Web, id: &CameraId, pinned: &Pinned) -> Camera {
         strategy: work.strategy.map(DecodeStrategy::word),
         decoder: work.decoder.as_deref().map(str::to_owned),
         frame_time: pinned.newest.as_ref().map(|newest| seconds(newest.captured.time)),
-        watches: watches.map(|watch| watch_view(web, id, watch, pinned, &on)).collect(),
+        watches: watches.map(|watch| watch_view(web, id, watch, pinned, on)).collect(),
     }
 }
 
@@ -217,10 +222,10 @@ fn watch_view(
     }
 }
 
-/// All cameras, by id.
-pub(super) fn cameras(web: &Web) -> Vec<Camera> {
-    let pinned = web.status.board().since(0).cameras;
-    pinned.iter().map(|(id, pinned)| camera(web, id, pinned)).collect()
+/// These cameras, with the watches that hold now.
+pub(super) fn cameras(web: &Web, pinned: &[(CameraId, Pinned)]) -> Vec<Camera> {
+    let (set, on) = (web.status.board().set(), web.status.board().on());
+    pinned.iter().map(|(id, pinned)| camera(web, id, pinned, set.as_deref(), &on)).collect()
 }
 
 pub(super) fn hundredths(value: f64) -> f64 {

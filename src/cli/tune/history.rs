@@ -3,9 +3,9 @@
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+use super::Args;
 use super::footage::{Footage, Piece, configured, mark, read_timeline};
-use super::{Args, usage};
-use crate::cli::when::{End, parse};
+use crate::cli::when;
 use crate::config::{Config, LabelConfig, load};
 use crate::daemon::model::Model;
 use crate::daemon::{course, search};
@@ -27,16 +27,8 @@ pub(super) fn read(args: &Args) -> anyhow::Result<(Footage, Kept)> {
     let wanted = configured(args)?;
     let zone = config.embeddings.zone.clone();
     let now = Timestamp::now().to_zoned_datetime(zone.clone());
-    let when = |option: &str, text: &Option<String>, end, otherwise| match text {
-        Some(text) => parse(text, end, &now).map_err(|error| usage(format!("{option}: {error}"))),
-        None => Ok(otherwise),
-    };
-    let all = Filter::default();
-    let filter = Filter {
-        cameras: vec![wanted.camera.id.clone()],
-        from: when("--since", &args.since, End::First, all.from)?,
-        to: when("--until", &args.until, End::Last, all.to)?,
-    };
+    let cameras = vec![wanted.camera.id.clone()];
+    let filter = when::filter(cameras, args.since.as_deref(), args.until.as_deref(), &now)?;
     let timeline = args.marks.as_deref();
     let timeline = timeline.map(|path| read_timeline(path, &zone, Base::Clock)).transpose()?;
     let name = wanted.camera.id.to_string();

@@ -45,10 +45,10 @@ impl Desk {
             return;
         }
         self.measure_rate();
-        let (fps, history) = (self.rate, self.trouble.clone());
+        let history = self.trouble.clone();
         let snapshots = self.darkroom.trouble().map(str::to_owned);
         self.settings.status.board().node(|node| {
-            (node.fps, node.history, node.snapshots) = (fps, history, snapshots);
+            (node.history, node.snapshots) = (history, snapshots);
         });
         let runs_on = self.settings.status.runs_on();
         let status = payload::node_status(&NodeStatus {
