@@ -16,7 +16,6 @@ pub mod run;
 pub mod search;
 pub mod tune;
 pub mod watch;
-mod when;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -49,6 +49,23 @@ pub enum Command {
     Snapshot(CameraId),
     /// Why a label is on, or not.
     Explain(LabelKey),
+    /// Frames that show a label, and frames that do not.
+    Teach {
+        key: LabelKey,
+        yes: Vec<When>,
+        no: Vec<When>,
+    },
+    /// Takes the last act of teaching a label back.
+    UndoTeach(WatchId, LabelId),
+}
+
+/// Which frames of the past.
+#[derive(Debug, Clone, PartialEq)]
+pub enum When {
+    /// Unix seconds; the same twice is the frame next to it.
+    Span(f64, f64),
+    /// As people write it: `embeddings::when`, or `last event`.
+    Text(String),
 }
 
 /// What can be switched.
@@ -112,6 +129,15 @@ pub struct Done {
     pub notes: Vec<String>,
     /// What was asked for.
     pub explanation: Option<Box<Explanation>>,
+    /// How many frames a label goes by since.
+    pub taught: Option<TaughtCounts>,
+}
+
+/// Examples of a label that count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaughtCounts {
+    pub yes: usize,
+    pub no: usize,
 }
 
 /// To the one who asked.

@@ -23,6 +23,7 @@ mod section;
 mod settings;
 mod snapshots;
 mod source;
+mod taught;
 mod tls;
 mod value;
 mod watch;
@@ -44,8 +45,9 @@ pub use secret::{Secret, Surroundings};
 pub use settings::{Device, ModelConfig, Precision, parse_device, parse_precision};
 pub use snapshots::SnapshotsConfig;
 pub use source::{CameraSource, Network, Transport, parse_source};
+pub use taught::TaughtConfig;
 pub use tls::{Identity, Tls};
-pub use watch::{LabelConfig, WatchConfig};
+pub use watch::{LabelConfig, LabelScore, WatchConfig};
 pub use web::{User, WebConfig};
 
 use crate::model::NodeId;
@@ -62,6 +64,7 @@ pub struct Config {
     pub history: HistoryConfig,
     pub snapshots: SnapshotsConfig,
     pub embeddings: EmbeddingsConfig,
+    pub taught: TaughtConfig,
     pub commands: CommandsConfig,
     pub web: WebConfig,
     pub cameras: Vec<Camera>,

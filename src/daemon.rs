@@ -11,10 +11,13 @@ mod cameras;
 mod commands;
 pub mod course;
 mod flow;
+mod learning;
+pub mod lessons;
 pub mod live;
 pub mod model;
 pub mod search;
 mod system;
+pub mod teach;
 pub mod trial;
 mod web;
 mod worker;
@@ -31,6 +34,7 @@ use tokio::time::Instant;
 
 use self::commands::Base;
 use self::flow::{Flow, Settings};
+use self::learning::Learning;
 use self::model::Model;
 use self::system::{Signals, Watchdog, Wish, interval, notify};
 use self::web::{Order, Site};
@@ -112,8 +116,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let base = Base::new(disk)?;
     capture::gstreamer::init()?;
     let model = Arc::new(Model::load(&config.model)?);
-    let set =
-        Arc::new(model.compile(&mut model.embedder(), &config.cameras, &config.watches, 1)?);
+    let learning = Learning::start(&config);
+    let set = Arc::new(learning::watches(&model, &config, 1)?);
     let status = Arc::new(Status::default());
     let engine = model.engine(config.cameras.len(), &status)?;
     let tally = Arc::new(Tally::default());
@@ -140,7 +144,8 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         status.board().describe(words(&config));
         let (to_daemon, orders) = mpsc::channel(32);
         let site = web::start(&config, &model, &status, &tally, to_daemon)?;
-        let node = Node { options, config, base, model, flow, status, archive, site, orders };
+        let node =
+            Node { options, config, base, model, flow, status, archive, site, orders, learning };
         node.steer(signals).await
     })
 }
@@ -159,12 +164,14 @@ struct Node {
     site: Option<Site>,
     /// Commands from the page.
     orders: mpsc::Receiver<Order>,
+    learning: Learning,
 }
 
 impl Node {
     async fn steer(mut self, mut signals: Signals) -> anyhow::Result<()> {
         let mut watchdog = Watchdog::from_systemd();
         let mut summary = interval(SUMMARY_EVERY);
+        let mut lessons = interval(learning::LOOK_EVERY);
         summary.tick().await;
         loop {
             tokio::select! {
@@ -183,6 +190,7 @@ impl Node {
                     }
                 }
                 () = watchdog.due() => watchdog.pat(&self.status),
+                _ = lessons.tick() => self.look_for_lessons().await,
                 _ = summary.tick() => {
                     log_summary(&self.status);
                     if let Some(site) = &self.site {
@@ -252,10 +260,9 @@ impl Node {
     async fn compile(&self, config: &Config) -> anyhow::Result<Arc<WatchSet>> {
         let model = self.model.clone();
         let revision = self.flow.stages.sets.borrow().revision + 1;
-        let (cameras, watches) = (config.cameras.clone(), config.watches.clone());
-        let built = tokio::task::spawn_blocking(move || {
-            model.compile(&mut model.embedder(), &cameras, &watches, revision)
-        });
+        let config = config.clone();
+        let built =
+            tokio::task::spawn_blocking(move || learning::watches(&model, &config, revision));
         Ok(Arc::new(built.await.context("building the watches panicked")??))
     }
 

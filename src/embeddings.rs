@@ -11,6 +11,7 @@ pub mod names;
 pub mod product;
 pub mod ranking;
 pub mod reader;
+pub mod when;
 pub mod writer;
 
 use std::sync::atomic::{AtomicU64, Ordering};

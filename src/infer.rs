@@ -22,11 +22,11 @@ use self::engine::{Engine, Health};
 use self::gate::Memory;
 use crate::clip::EncodeError;
 use crate::clip::preprocess::geometry;
-use crate::clip::scoring::{best_tiles, cosines};
+use crate::clip::scoring::Scorer;
 use crate::clock::Clock;
 use crate::embeddings::{Seen, Tally};
 use crate::mailbox::{Batch, Receiver};
-use crate::model::{Frame, ModelState, Picture, Region, View, WatchScore};
+use crate::model::{Frame, ModelState, Picture, Probability, Region, View, WatchScore};
 use crate::status::{Stage, Status};
 use crate::watch::{Look, Observation, Scored, Watch, WatchSet};
 
@@ -333,41 +333,32 @@ fn views(whole: View, tiles: &[Region]) -> impl Iterator<Item = View> {
 }
 
 /// What every watch of each frame's camera says. Each watch's labels are multiplied once with all
-/// that its cameras saw.
+/// that its cameras saw, or once for each group of cameras that has learnt something else.
 fn score_frames(rules: &WatchSet, looks: &[Looked<'_>]) -> Vec<Vec<WatchScore>> {
     let mut scores: Vec<Vec<WatchScore>> = looks.iter().map(|_| Vec::new()).collect();
     for watch in rules.watches.iter().filter(|watch| watch.enabled) {
-        let watched =
-            |(_, looked): &(usize, &Looked<'_>)| watch.cameras.contains(&looked.frame.camera);
-        let frames: Vec<(usize, &Look)> = looks
-            .iter()
-            .enumerate()
-            .filter(watched)
-            .map(|(index, looked)| (index, &*looked.look))
-            .collect();
-        if frames.is_empty() {
-            continue;
-        }
-        let embeddings: Vec<_> =
-            frames.iter().flat_map(|(_, look)| look.embeddings.iter()).collect();
-        let cosines = cosines(&embeddings, watch.matrix.view());
-        let mut cosines = cosines.into_iter();
-        for (index, look) in frames {
-            let tiles = cosines.by_ref().take(look.embeddings.len());
-            scores[index].push(score_watch(rules, watch, look, tiles));
+        let is_watched = |index: &usize| watch.cameras.contains(&looks[*index].frame.camera);
+        let mut left: Vec<usize> = (0..looks.len()).filter(is_watched).collect();
+        while let Some(first) = left.first() {
+            let scorer = Scorer::of(rules, watch, &looks[*first].frame.camera);
+            let alike = |index: &usize| scorer.holds_for(&looks[*index].frame.camera);
+            let (together, rest): (Vec<usize>, Vec<usize>) = left.into_iter().partition(alike);
+            let embeddings: Vec<_> =
+                together.iter().flat_map(|index| looks[*index].look.embeddings.iter()).collect();
+            let mut values = scorer.values(&embeddings).into_iter();
+            for index in together {
+                let look = &looks[index].look;
+                let tiles = values.by_ref().take(look.embeddings.len());
+                scores[index].push(score_watch(watch, look, &scorer.best(tiles)));
+            }
+            left = rest;
         }
     }
     scores
 }
 
-/// What one watch says of one frame, by the cosines of its tiles. Each label has its best.
-fn score_watch(
-    rules: &WatchSet,
-    watch: &Watch,
-    look: &Look,
-    cosines: impl Iterator<Item = Vec<f32>>,
-) -> WatchScore {
-    let best = best_tiles(cosines, watch.score, rules.logit_scale, rules.logit_bias);
+/// What one watch says of one frame, by each label's best tile.
+fn score_watch(watch: &Watch, look: &Look, best: &[(Probability, usize)]) -> WatchScore {
     let labels = watch.labels.iter().map(|label| label.id.clone());
     WatchScore {
         watch: watch.id.clone(),

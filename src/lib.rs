@@ -25,6 +25,7 @@ pub mod jpeg;
 pub mod mailbox;
 pub mod status;
 pub mod stop;
+pub mod taught;
 pub mod tune;
 pub mod watch;
 // 2: stages, in the order of the flow; 3: their adapters, in the files below them

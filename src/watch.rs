@@ -114,10 +114,44 @@ pub struct Watch {
     pub score: ScoreKind,
     /// Unit-length label embeddings, shape `[labels, dim]`, rows in the order of `labels`.
     pub matrix: Array2<f32>,
+    pub taught: Taught,
     /// `P/<camera>/<watch>/probabilities` goes out at most this often, trips apart.
     pub publish_every: Duration,
     /// One that is switched off is not scored.
     pub enabled: bool,
+}
+
+/// What examples have made of a watch's labels.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Taught {
+    /// Labels without prompts, by their place in the watch: their rows of the matrix mean nothing.
+    pub unworded: Vec<usize>,
+    /// Each for other cameras.
+    pub groups: Vec<TaughtGroup>,
+}
+
+/// Taught labels, on cameras for which they have learnt the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaughtGroup {
+    pub cameras: Vec<CameraId>,
+    /// By their place in the watch.
+    pub labels: Vec<usize>,
+    /// What is added to the log-odds of the prompts: a row times the embedding, shape `[labels, dim]`…
+    pub directions: Array2<f32>,
+    /// …and one of these for each row.
+    pub biases: Vec<f32>,
+}
+
+impl Taught {
+    /// What holds for `camera`; `None` when no label is taught there.
+    pub fn on(&self, camera: &CameraId) -> Option<&TaughtGroup> {
+        self.groups.iter().find(|group| group.cameras.contains(camera))
+    }
+
+    /// Whether the label at `place` goes by examples on some camera.
+    pub fn is_taught(&self, place: usize) -> bool {
+        self.groups.iter().any(|group| group.labels.contains(&place))
+    }
 }
 
 /// What the rules need to know of a camera.

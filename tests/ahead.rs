@@ -102,6 +102,7 @@ fn rules(cameras: &str) -> Arc<WatchSet> {
             labels: vec![label("thing"), label("nothing")],
             score: ScoreKind::Softmax,
             matrix: array![[1.0, 0.0], [0.0, 1.0]],
+            taught: Default::default(),
             publish_every: Duration::ZERO,
             enabled: true,
         }],

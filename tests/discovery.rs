@@ -49,6 +49,7 @@ fn watch(id: &str, cameras: &[&str], labels: &[&str], score: ScoreKind) -> Watch
         labels: labels.iter().map(label).collect(),
         score,
         matrix: Array2::zeros((labels.len(), 1)),
+        taught: Default::default(),
         publish_every: Duration::ZERO,
         enabled: true,
     }

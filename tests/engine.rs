@@ -74,6 +74,7 @@ fn rules() -> Arc<WatchSet> {
             labels: vec![label("thing", Some(rule)), label("nothing", None)],
             score: ScoreKind::Softmax,
             matrix: array![[1.0, 0.0], [0.0, 1.0]],
+            taught: Default::default(),
             publish_every: Duration::from_secs(60),
             enabled: true,
         }],

@@ -32,6 +32,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("mailbox", 1),
     ("status", 1),
     ("jpeg", 1),
+    ("taught", 1),
     ("clock", 1),
     // 2 stages; they meet only through channels that the daemon made
     ("capture", STAGE),
@@ -48,6 +49,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("publish::snapshots", ADAPTER),
     ("embeddings::reader", ADAPTER),
     ("embeddings::writer", ADAPTER),
+    ("taught::shelf", ADAPTER),
     ("logging", ADAPTER),
     ("web", ADAPTER),
     // 4 composition

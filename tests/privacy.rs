@@ -94,6 +94,7 @@ fn rules(camera: &CameraId) -> WatchSet {
             labels: vec![label("bright", Some(rule)), label("dark", None)],
             score: ScoreKind::Softmax,
             matrix: array![[1.0, 0.0], [0.0, 1.0]],
+            taught: Default::default(),
             publish_every: Duration::ZERO,
             enabled: true,
         }],

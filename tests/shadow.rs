@@ -60,6 +60,7 @@ fn set(revision: u64, labels: [(&str, LabelRule); 2]) -> Arc<WatchSet> {
             labels: labels.map(label).into(),
             score: ScoreKind::Sigmoid,
             matrix: Array2::zeros((2, 1)),
+            taught: Default::default(),
             publish_every: Duration::from_secs(3600),
             enabled: true,
         }],

@@ -67,6 +67,7 @@ fn set() -> Arc<WatchSet> {
             labels: vec![label("quick", 0), label("slow", 2), label("secret", 0)],
             score: ScoreKind::Sigmoid,
             matrix: Array2::zeros((3, 1)),
+            taught: Default::default(),
             publish_every: Duration::from_secs(3600),
         }],
         logit_scale: 1.0,

@@ -30,7 +30,7 @@ use crate::model::{
     CameraChange, CameraId, CameraState, DecoderChoice, Embedding, Every, LabelId, Picture, View,
     WatchId,
 };
-use crate::watch::{Label, Notice, ScoreKind, Watch, WatchSet, WatchedCamera};
+use crate::watch::{Label, Notice, ScoreKind, Taught, Watch, WatchSet, WatchedCamera};
 
 /// The size that 1080p frames have when capture is done with them.
 const FRAME: (u32, u32) = (960, 540);
@@ -326,6 +326,7 @@ fn watches(cameras: usize, labels: usize, dim: usize) -> anyhow::Result<WatchSet
             labels: (0..labels).map(label).collect::<anyhow::Result<_>>()?,
             score: ScoreKind::Softmax,
             matrix,
+            taught: Taught::default(),
             publish_every: Duration::ZERO,
             enabled: true,
         }],

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::Outcome;
 use super::model_args::ModelArgs;
 use crate::config::{self, Config, OnDisk, Problem, Problems};
+use crate::daemon::lessons;
 use crate::daemon::model::Model;
 
 /// Check a configuration: every problem of the file, the model, and prompts that CLIP reads
@@ -62,9 +63,12 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
 /// Opens both models as the daemon would, and returns what is odd about the prompts.
 fn look_at_model(config: &Config) -> anyhow::Result<Vec<String>> {
     let model = Model::load(&config.model)?;
-    let set = model.compile(&mut model.trying_embedder(), &config.cameras, &config.watches, 1)?;
+    let (lessons, mut advice) = lessons::read(config, &model);
+    let mut embedder = model.trying_embedder();
+    let set = model.compile(&mut embedder, &config.cameras, &config.watches, &lessons, 1)?;
     drop(model.warm_image_encoder(1)?);
-    model.advice(config, &set)
+    advice.extend(model.advice(config, &set)?);
+    Ok(advice)
 }
 
 fn refuse(problems: Problems, json: bool) -> anyhow::Result<Outcome> {

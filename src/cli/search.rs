@@ -11,14 +11,14 @@ use jiff::{Timestamp, ZonedDateTime};
 use serde_json::json;
 
 use super::model_args::{ModelArgs, parse_template};
-use super::when::show;
-use super::{Outcome, Usage, when};
+use super::{Outcome, Usage};
 use crate::daemon::load_config;
 use crate::daemon::model::Model;
 use crate::daemon::search::{self, Found};
 use crate::embeddings::Filter;
 use crate::embeddings::ranking::Hit;
 use crate::embeddings::reader::History;
+use crate::embeddings::when::{self, show};
 use crate::model::{CameraId, WallTime};
 
 /// Find the moments that a text describes, in what cameras have seen so far.
@@ -106,7 +106,7 @@ fn filter(args: &Args, now: &ZonedDateTime) -> Result<Filter, Usage> {
         CameraId::try_new(name).map_err(|error| Usage(format!("--camera: {error}")))
     };
     let cameras = args.cameras.iter().map(camera).collect::<Result<_, _>>()?;
-    when::filter(cameras, args.since.as_deref(), args.until.as_deref(), now)
+    when::filter(cameras, args.since.as_deref(), args.until.as_deref(), now).map_err(Usage)
 }
 
 fn line(hit: &Hit, picture: Option<&Path>) -> serde_json::Value {

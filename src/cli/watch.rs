@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::model_args::{ModelArgs, parse_fit, parse_template};
 use super::{Outcome, Usage};
 use crate::capture::gstreamer::Pace;
-use crate::config::{self, Camera, CameraSource, LabelConfig, WatchConfig};
+use crate::clip::prompts::Lessons;
+use crate::config::{self, Camera, CameraSource, LabelConfig, LabelScore, WatchConfig};
 use crate::daemon::live::{self, Flow, Live};
 use crate::daemon::model::Model;
 use crate::model::{
@@ -77,7 +78,13 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let watch = watch(&args, &camera)?;
     let model = Model::load(&args.model.config())?;
     let mut embedder = model.trying_embedder();
-    let set = model.compile(&mut embedder, std::slice::from_ref(&camera), &[watch], 1)?;
+    let set = model.compile(
+        &mut embedder,
+        std::slice::from_ref(&camera),
+        &[watch],
+        &Lessons::new(),
+        1,
+    )?;
     drop(embedder);
     let pace = if args.as_fast_as_possible { Pace::AsFastAsPossible } else { Pace::Live };
     let cameras = vec![camera];
@@ -196,7 +203,12 @@ pub(super) fn prompted(prompts: &[String]) -> anyhow::Result<Vec<LabelConfig>> {
         if prompt.trim().is_empty() || labels.iter().any(|label| label.id == id) {
             return Err(usage(format!("--prompt {prompt:?} is empty or given twice")));
         }
-        labels.push(LabelConfig { id, prompts: vec![prompt.clone()], rule: None });
+        labels.push(LabelConfig {
+            id,
+            prompts: vec![prompt.clone()],
+            score: LabelScore::Prompts,
+            rule: None,
+        });
     }
     Ok(labels)
 }

@@ -15,6 +15,12 @@ use crate::config::{Camera, WatchConfig};
 use crate::model::Embedding;
 use crate::watch::{Label, Watch, WatchSet, WatchedCamera};
 
+mod lessons;
+#[cfg(test)]
+mod tests;
+
+pub use lessons::Lessons;
+
 /// One prompt in one template.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prompt {
@@ -120,11 +126,12 @@ pub fn compile(
     watches: &[WatchConfig],
     source: &mut dyn PromptSource,
     model: &ModelInfo,
+    lessons: &Lessons,
 ) -> Result<WatchSet, CompileError> {
     // One call for all prompts: full batches for the text model, one save of the cache.
     source.embeddings(&all(watches))?;
-    let watches =
-        watches.iter().map(|watch| compile_watch(watch, source)).collect::<Result<_, _>>()?;
+    let compiled = |watch| compile_watch(watch, source, model, lessons);
+    let watches = watches.iter().map(compiled).collect::<Result<_, _>>()?;
     let cameras = cameras.iter().map(|camera| WatchedCamera {
         id: camera.id.clone(),
         // A connection counts as stalled after `stall_timeout`; a frame may then still be
@@ -145,18 +152,29 @@ pub fn compile(
 fn compile_watch(
     watch: &WatchConfig,
     source: &mut dyn PromptSource,
+    model: &ModelInfo,
+    lessons: &Lessons,
 ) -> Result<Watch, CompileError> {
     let name = || watch.id.to_string();
-    let mut rows = Vec::with_capacity(watch.labels.len());
+    let mut rows: Vec<Option<Embedding>> = Vec::with_capacity(watch.labels.len());
     for label in &watch.labels {
         let id = || label.id.to_string();
+        if label.prompts.is_empty() {
+            rows.push(None);
+            continue;
+        }
         let embeddings = source
             .embeddings(&expand(&watch.templates, &label.prompts))
             .map_err(|cause| CompileError::Encode { watch: name(), label: id(), cause })?;
-        rows.push(
-            mean(&embeddings).ok_or_else(|| CompileError::Mean { watch: name(), label: id() })?,
-        );
+        let mean = mean(&embeddings);
+        rows.push(Some(mean.ok_or_else(|| CompileError::Mean { watch: name(), label: id() })?));
     }
+    let taught = lessons::lengths(watch, lessons);
+    let dim = rows.iter().flatten().map(|row| row.0.len()).chain(taught).next().unwrap_or(0);
+    let rows: Vec<Embedding> =
+        rows.into_iter().map(|row| row.unwrap_or_else(|| Embedding(vec![0.0; dim]))).collect();
+    let matrix = matrix(&rows).ok_or_else(|| CompileError::Shape { watch: name() })?;
+    let taught = lessons::learn(watch, &matrix, model, lessons);
     Ok(Watch {
         id: watch.id.clone(),
         cameras: watch.cameras.clone(),
@@ -166,7 +184,8 @@ fn compile_watch(
             .map(|label| Label { id: label.id.clone(), rule: label.rule.clone() })
             .collect(),
         score: watch.score,
-        matrix: matrix(&rows).ok_or_else(|| CompileError::Shape { watch: name() })?,
+        matrix,
+        taught,
         publish_every: watch.publish_every,
         enabled: watch.enabled,
     })
@@ -181,6 +200,3 @@ pub fn matrix(rows: &[Embedding]) -> Option<Array2<f32>> {
     let values = rows.iter().flat_map(|row| row.0.iter().copied()).collect();
     Array2::from_shape_vec((rows.len(), dim), values).ok()
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,8 +5,11 @@
 //! arXiv:2303.15343). Thresholds and events are left to `alert`.
 
 mod product;
+mod scorer;
 
 use ndarray::ArrayView2;
+
+pub use self::scorer::{Scorer, prompt_odds};
 
 use self::product::product;
 use crate::model::{Embedding, Probability};
@@ -37,11 +40,10 @@ pub fn score(
 ) -> Vec<LabelScore> {
     let cosines = cosines(&[embedding], matrix).into_iter().next().unwrap_or_default();
     let probabilities = probabilities(&cosines, kind, scale, bias);
-    let logits = logits(&cosines, kind, scale, bias);
-    let scores = cosines.iter().zip(logits).zip(probabilities);
+    let scores = cosines.into_iter().zip(probabilities);
     scores
-        .map(|((cosine, logit), probability)| {
-            let (cosine, logit) = (*cosine, logit as f32);
+        .map(|(cosine, probability)| {
+            let logit = logit_of(cosine, kind, scale, bias) as f32;
             LabelScore { cosine, logit, probability }
         })
         .collect()
@@ -50,59 +52,38 @@ pub fn score(
 /// The cosines of each picture with each label, -1 to 1: a row of labels for each picture. `matrix`
 /// as for [`score`]; one product, however many they are.
 pub fn cosines(embeddings: &[&Embedding], matrix: ArrayView2<'_, f32>) -> Vec<Vec<f32>> {
-    debug_assert!(embeddings.iter().all(|e| e.0.len() == matrix.ncols()), "of one bundle");
-    let pictures: Vec<&[f32]> = embeddings.iter().map(|embedding| &*embedding.0).collect();
-    // A matrix in another order than rows is one that nobody makes.
-    let matrix = matrix.as_standard_layout();
-    let mut cosines = product(&pictures, matrix.as_slice().unwrap_or_default(), matrix.ncols());
+    let mut cosines = products(embeddings, matrix);
     for cosine in cosines.iter_mut().flatten() {
         *cosine = cosine.clamp(-1.0, 1.0);
     }
     cosines
 }
 
+/// The product of each picture with each row of a matrix, whatever its rows are.
+fn products(embeddings: &[&Embedding], matrix: ArrayView2<'_, f32>) -> Vec<Vec<f32>> {
+    debug_assert!(embeddings.iter().all(|e| e.0.len() == matrix.ncols()), "of one bundle");
+    let pictures: Vec<&[f32]> = embeddings.iter().map(|embedding| &*embedding.0).collect();
+    // A matrix in another order than rows is one that nobody makes.
+    let matrix = matrix.as_standard_layout();
+    product(&pictures, matrix.as_slice().unwrap_or_default(), matrix.ncols())
+}
+
 /// What softmax or sigmoid is applied to.
-fn logits(
-    cosines: &[f32],
-    kind: ScoreKind,
-    scale: f32,
-    bias: f32,
-) -> impl Iterator<Item = f64> + Clone {
+fn logit_of(cosine: f32, kind: ScoreKind, scale: f32, bias: f32) -> f64 {
     let bias = match kind {
         ScoreKind::Softmax => 0.0,
         ScoreKind::Sigmoid => f64::from(bias),
     };
-    cosines.iter().map(move |cosine| f64::from(scale) * f64::from(*cosine) + bias)
+    f64::from(scale) * f64::from(cosine) + bias
 }
 
 /// The probability of each label, by its cosines with one picture. See [`score`].
 pub fn probabilities(cosines: &[f32], kind: ScoreKind, scale: f32, bias: f32) -> Vec<Probability> {
-    let logits = logits(cosines, kind, scale, bias);
+    let logits = cosines.iter().map(|cosine| logit_of(*cosine, kind, scale, bias));
     match kind {
-        ScoreKind::Softmax => softmax(logits),
+        ScoreKind::Softmax => softmax(logits).shares,
         ScoreKind::Sigmoid => logits.map(|logit| sigmoid(logit) as Probability).collect(),
     }
-}
-
-/// Each label's best over the tiles of one picture, and the tile that it was in: `cosines` has a row for
-/// each tile. A picture that was not cut is one tile.
-pub fn best_tiles(
-    cosines: impl IntoIterator<Item = Vec<f32>>,
-    kind: ScoreKind,
-    scale: f32,
-    bias: f32,
-) -> Vec<(Probability, usize)> {
-    let mut best: Vec<(Probability, usize)> = Vec::new();
-    for (tile, cosines) in cosines.into_iter().enumerate() {
-        let probabilities = probabilities(&cosines, kind, scale, bias);
-        best.resize(probabilities.len(), (0.0, 0));
-        for (best, probability) in best.iter_mut().zip(probabilities) {
-            if probability > best.0 {
-                *best = (probability, tile);
-            }
-        }
-    }
-    best
 }
 
 /// Cosine of two unit-length embeddings, kept within -1 to 1 against rounding.
@@ -115,18 +96,31 @@ pub fn cosine(a: &Embedding, b: &Embedding) -> f32 {
 /// bits can hardly hold them.
 const NOTHING: f32 = -70.0;
 
+/// A softmax, and what log-odds are made of.
+struct Powers {
+    shares: Vec<Probability>,
+    /// The largest logit.
+    top: f64,
+    /// Of `exp(x - top)` over all logits.
+    sum: f64,
+}
+
 /// `exp(x - max) / sum`: the subtraction changes nothing and keeps `exp` from overflowing. Powers
 /// of 32 bits are exact enough and twice as fast, when there are thousands of labels; their sum is not.
-fn softmax(logits: impl Iterator<Item = f64> + Clone) -> Vec<Probability> {
+/// A logit of minus infinity takes no part; without any other all shares are zero.
+fn softmax(logits: impl Iterator<Item = f64> + Clone) -> Powers {
     let top = logits.clone().fold(f64::NEG_INFINITY, f64::max);
+    if top == f64::NEG_INFINITY {
+        return Powers { shares: vec![0.0; logits.count()], top, sum: 1.0 };
+    }
     let power = |below: f32| if below < NOTHING { 0.0 } else { below.exp() };
-    let mut powers: Vec<f32> = logits.map(|logit| power((logit - top) as f32)).collect();
-    let sum: f64 = powers.iter().copied().map(f64::from).sum();
+    let mut shares: Vec<f32> = logits.map(|logit| power((logit - top) as f32)).collect();
+    let sum: f64 = shares.iter().copied().map(f64::from).sum();
     let share = (1.0 / sum) as f32;
-    for power in &mut powers {
+    for power in &mut shares {
         *power *= share;
     }
-    powers
+    Powers { shares, top, sum }
 }
 
 /// `1 / (1 + exp(-x))`, by the branch whose `exp` cannot overflow.
@@ -160,7 +154,7 @@ mod tests {
         // openai/CLIP README: probabilities 0.9927937, 0.00421068, 0.00299572.
         let logits = [25.5527_f64, 20.0898, 19.7496];
         let found = softmax(logits.into_iter());
-        for (found, expected) in found.iter().zip([0.9927937, 0.00421068, 0.00299572]) {
+        for (found, expected) in found.shares.iter().zip([0.9927937, 0.00421068, 0.00299572]) {
             assert!((found - expected).abs() < 1e-5_f32, "{found} {expected}");
         }
     }
@@ -217,7 +211,7 @@ mod tests {
         #[test]
         fn softmax_does_not_mind_a_shift(logits in prop::collection::vec(-50.0..50.0_f64, 1..10), shift in -1e6..1e6_f64) {
             let moved: Vec<f64> = logits.iter().map(|logit| logit + shift).collect();
-            for (a, b) in softmax(logits.into_iter()).into_iter().zip(softmax(moved.into_iter())) {
+            for (a, b) in softmax(logits.into_iter()).shares.into_iter().zip(softmax(moved.into_iter()).shares) {
                 prop_assert!((a - b).abs() < 1e-6);
             }
         }

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value as Json;
 use toml::Value;
 
-use super::{Answer, Command, MOST, Outcome, Request, Tag, Target, shortened};
+use super::{Answer, Command, MOST, Outcome, Request, Tag, Target, When, shortened};
 use crate::config::{LABEL_KEYS, unknown_key};
 use crate::model::{BadId, CameraId, LabelId, LabelKey, WatchId};
 
@@ -28,7 +28,12 @@ const COMMANDS: &[&str] = &[
     "remove_label",
     "snapshot",
     "explain",
+    "teach",
+    "undo_teach",
 ];
+
+/// Most times that a command teaches, of each kind.
+const MOST_TIMES: usize = 100;
 
 /// A command as JSON: `{"id": …, "command": …, …}`.
 ///
@@ -134,8 +139,18 @@ fn read(payload: &[u8], tag: &mut Tag) -> Result<Request, Wrong> {
         Some(_) => return Err(wrong("persist: write true or false")),
     };
     let command = command(known, &mut fields)?;
-    if persist.is_some() && matches!(command, Command::Snapshot(_) | Command::Explain(_)) {
-        return Err(wrong("persist: this command changes nothing"));
+    if persist.is_some() {
+        match command {
+            Command::Snapshot(_) | Command::Explain(_) => {
+                return Err(wrong("persist: this command changes nothing"));
+            }
+            Command::Teach { .. } | Command::UndoTeach(..) => {
+                return Err(wrong(
+                    "persist: what is taught is always kept; undo_teach takes it back",
+                ));
+            }
+            _ => {}
+        }
     }
     if let Some((name, _)) = fields.first() {
         return Err(unknown(name, known));
@@ -149,7 +164,8 @@ fn unknown(name: &str, command: &str) -> Wrong {
         "set_threshold" => &["watch", "label", "threshold"],
         "snapshot" => &["camera"],
         "explain" => &["camera", "watch", "label"],
-        "remove_label" => &["watch", "label"],
+        "teach" => &["camera", "watch", "label", "yes", "no"],
+        "undo_teach" | "remove_label" => &["watch", "label"],
         _ => &[&["watch", "label"], &LABEL_KEYS[1..]].concat(),
     };
     let known = [&["id", "command", "persist"], known].concat();
@@ -192,12 +208,62 @@ fn command(word: &str, fields: &mut Vec<(String, Json)>) -> Result<Command, Wron
             Command::RemoveLabel(watch, label)
         }
         "snapshot" => Command::Snapshot(id(fields, "camera", CameraId::try_new)?),
-        _ => {
-            let camera = id(fields, "camera", CameraId::try_new)?;
+        "undo_teach" => {
             let (watch, label) = label(fields)?;
-            Command::Explain(LabelKey { camera, watch, label })
+            Command::UndoTeach(watch, label)
         }
+        "teach" => {
+            let key = label_key(fields)?;
+            let (yes, no) = (times(fields, "yes")?, times(fields, "no")?);
+            if yes.is_empty() && no.is_empty() {
+                return Err(wrong(
+                    "write in yes when it was there, and in no when it was not: a list of times",
+                ));
+            }
+            Command::Teach { key, yes, no }
+        }
+        _ => Command::Explain(label_key(fields)?),
     })
+}
+
+fn label_key(fields: &mut Vec<(String, Json)>) -> Result<LabelKey, Wrong> {
+    let camera = id(fields, "camera", CameraId::try_new)?;
+    let (watch, label) = label(fields)?;
+    Ok(LabelKey { camera, watch, label })
+}
+
+/// A list of times: Unix seconds, pairs of them, or texts.
+fn times(fields: &mut Vec<(String, Json)>, name: &str) -> Result<Vec<When>, Wrong> {
+    let found = match take(fields, name) {
+        None | Some(Json::Null) => return Ok(Vec::new()),
+        Some(Json::Array(found)) if found.len() <= MOST_TIMES => found,
+        Some(Json::Array(_)) => return Err(wrong(format!("{name}: at most {MOST_TIMES} times"))),
+        Some(one) => vec![one],
+    };
+    let time = |time: &Json| time.as_f64().filter(|time| (0.0..1e11).contains(time));
+    let when = |one: &Json| match one {
+        Json::String(text) if text.chars().count() <= LONGEST_ID => Some(When::Text(text.clone())),
+        Json::Array(pair) => match pair[..] {
+            [ref from, ref to] => {
+                let (from, to) = (time(from)?, time(to)?);
+                (from <= to).then_some(When::Span(from, to))
+            }
+            _ => None,
+        },
+        one => time(one).map(|time| When::Span(time, time)),
+    };
+    found
+        .iter()
+        .map(|one| {
+            when(one).ok_or_else(|| {
+        wrong(format!(
+            "{name}: found {}; write Unix seconds, a pair of them ([from, to]), or a text such as \
+             \"2026-11-24 18:03:10 - 18:04:00\" or \"last event\"",
+            shortened(&one.to_string(), 40)
+        ))
+    })
+        })
+        .collect()
 }
 
 fn target(fields: &mut Vec<(String, Json)>) -> Result<Target, Wrong> {

@@ -77,7 +77,8 @@ pub fn plan(command: &Command, ground: &Ground<'_>) -> Result<Vec<Change>, Refus
         Command::Snapshot(camera) => {
             ground.entry(&Target::Camera(camera.clone())).map(|_| Vec::new())
         }
-        Command::Explain(key) => {
+        Command::UndoTeach(watch, label) => ground.known(watch, label).map(|()| Vec::new()),
+        Command::Explain(key) | Command::Teach { key, .. } => {
             ground.entry(&Target::Camera(key.camera.clone()))?;
             ground.known(&key.watch, &key.label).map(|_| Vec::new())
         }

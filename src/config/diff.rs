@@ -114,6 +114,7 @@ impl Config {
             .into_iter()
             .chain(self.snapshots.restart(&new.snapshots))
             .chain(self.embeddings.restart(&new.embeddings))
+            .chain([("taught.dir", self.taught == new.taught)])
             .chain(self.web.restart(&new.web));
         keys.filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }

@@ -10,6 +10,7 @@ pub(super) const TOP: &[&str] = &[
     "history",
     "snapshots",
     "embeddings",
+    "taught",
     "commands",
     "web",
     "camera",
@@ -30,6 +31,7 @@ pub(super) const WEB: &[&str] = &["listen", "token", "user", "password", "cert",
 pub(super) const HISTORY: &[&str] = &["dir", "keep", "max_size"];
 pub(super) const SNAPSHOTS: &[&str] = &["topic", "dir", "keep", "max_size", "quality"];
 pub(super) const EMBEDDINGS: &[&str] = &["enabled", "dir", "keep", "max_size", "pictures"];
+pub(super) const TAUGHT: &[&str] = &["dir"];
 pub(super) const MQTT: &[&str] = &[
     "url",
     "version",
@@ -65,6 +67,7 @@ pub(super) const WATCH: &[&str] =
 pub(super) const LABEL: &[&str] = &[
     "id",
     "prompts",
+    "score",
     "threshold",
     "clear",
     "hold",

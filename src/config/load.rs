@@ -14,8 +14,8 @@ use super::problem::{Place, Problem, Problems, Report};
 use super::secret::Surroundings;
 use super::section::{self, Section};
 use super::{
-    Config, WatchConfig, broker, camera, commands, embeddings, history, settings, snapshots, watch,
-    web,
+    Config, WatchConfig, broker, camera, commands, embeddings, history, settings, snapshots,
+    taught, watch, web,
 };
 
 /// A configuration that can be used.
@@ -114,6 +114,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
     let clock = zone.clone().unwrap_or(TimeZone::UTC);
     let snapshots = snapshots::read(root, surroundings, &clock);
     let embeddings = embeddings::read(root, surroundings, &clock);
+    let taught = taught::read(root, surroundings);
     let commands = commands::read(root, surroundings);
     let web = web::read(root, surroundings);
     let none = "no camera; add [[camera]] with id and source";
@@ -134,6 +135,7 @@ fn sections(root: &Section<'_>, surroundings: &Surroundings) -> Option<Config> {
         history: history?,
         snapshots: snapshots?,
         embeddings: embeddings?,
+        taught: taught?,
         commands: commands?,
         web: web?,
         cameras: read_cameras.into_iter().collect::<Option<_>>()?,

@@ -33,9 +33,23 @@ pub struct WatchConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelConfig {
     pub id: LabelId,
+    /// None: the label goes by examples alone.
     pub prompts: Vec<String>,
+    pub score: LabelScore,
     /// `None`: background.
     pub rule: Option<LabelRule>,
+}
+
+/// What a label goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LabelScore {
+    /// Its prompts, until it is taught.
+    #[default]
+    Auto,
+    /// Its prompts, whatever it was taught.
+    Prompts,
+    /// Examples, with prompts or without.
+    Taught,
 }
 
 const UP_TO_A_DAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
@@ -147,7 +161,10 @@ fn label(label: &Section<'_>, zone: &TimeZone, by_default: &Defaults) -> Option<
         LabelId::try_new(&text(value)?).map_err(|error| error.to_string())
     });
     let wanted = "write what the model should see, such as prompts = [\"a parcel by a door\"]";
-    label.require("prompts", wanted, |_| Ok(()));
+    let score = label.get_or("score", LabelScore::default(), label_score);
+    if score != Some(LabelScore::Taught) {
+        label.require("prompts", wanted, |_| Ok(()));
+    }
     let prompts = label.texts("prompts", wanted).unwrap_or_default();
     for (place, prompt) in &prompts {
         if prompt.trim().is_empty() {
@@ -160,7 +177,17 @@ fn label(label: &Section<'_>, zone: &TimeZone, by_default: &Defaults) -> Option<
     }
     let rule = rule(label, zone, by_default);
     let prompts = prompts.into_iter().map(|(_, prompt)| prompt).collect();
-    Some(LabelConfig { id: id?, prompts, rule: rule? })
+    let (rule, score) = (rule?, score?);
+    if score == LabelScore::Taught && rule.is_none() {
+        label
+            .problem("score", "a taught label stands alone, so it is no background; add threshold");
+        return None;
+    }
+    Some(LabelConfig { id: id?, prompts, score, rule })
+}
+
+fn label_score(value: &Value) -> Result<LabelScore, String> {
+    choice(value, &[("prompts", LabelScore::Prompts), ("taught", LabelScore::Taught)])
 }
 
 /// `Some(None)` for a background label, `None` when something was wrong.
@@ -243,8 +270,11 @@ fn check_thresholds(watch: &Section<'_>, labels: &[Section<'_>], score: Option<S
     if score != Some(ScoreKind::Softmax) {
         return;
     }
+    let is_taught =
+        |label: &Section<'_>| label.peek("score", label_score) == Some(LabelScore::Taught);
     if let [only] = labels
         && only.has("threshold")
+        && !is_taught(only)
     {
         only.problem(
             "threshold",

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Node;
+use super::teach::Teaching;
 use crate::command::plan::{self, Ground, plan};
 use crate::command::{Answer, Command, Done, Outcome, Refusal, Request, shortened};
 use crate::config::{
@@ -106,6 +107,11 @@ impl Node {
         match command {
             Command::Snapshot(camera) => return self.snapshot(camera),
             Command::Explain(key) => return self.explain(key).await,
+            Command::Teach { key, yes, no } => {
+                let teaching = Teaching { key: key.clone(), yes: yes.clone(), no: no.clone() };
+                return self.teach(teaching).await;
+            }
+            Command::UndoTeach(watch, label) => return self.undo_teach(watch, label).await,
             _ => {}
         }
         let Prepared { changes, runtime, config, mut notes } =
@@ -126,7 +132,7 @@ impl Node {
             true => self.base.runtime.changed(&changes, false),
             false => runtime,
         };
-        Ok(Done { persisted: Some(persisted), notes, explanation: None })
+        Ok(Done { persisted: Some(persisted), notes, ..Done::default() })
     }
 
     /// Asks for the next frame of a camera.
@@ -212,6 +218,6 @@ impl Node {
     }
 }
 
-fn refuse(reason: impl Into<String>) -> Refusal {
+pub(super) fn refuse(reason: impl Into<String>) -> Refusal {
     Refusal { outcome: Outcome::Refused, reason: reason.into() }
 }

@@ -2,34 +2,32 @@
 
 use std::io;
 
-use crate::clip::scoring::best_tiles;
+use crate::clip::scoring::Scorer;
 use crate::embeddings::Filter;
 use crate::embeddings::product::Query;
 use crate::embeddings::reader::{Frame, History, scan};
 use crate::model::{CameraId, Embedding, LabelKey, Probability};
 use crate::tune::truth::Marks;
 use crate::tune::{Clip, Sample};
-use crate::watch::{Watch, WatchSet};
+use crate::watch::WatchSet;
 
 /// Gives every frame that `filter` lets through with the probability of each of the watch's labels, in their
-/// order; newest days first. `logit` is scale and bias.
+/// order; newest days first.
 ///
 /// # Errors
 /// When a file that is there cannot be read, or is of another model.
 pub fn scores(
     history: &History,
-    watch: &Watch,
-    logit: (f32, f32),
+    scorer: Scorer<'_>,
     filter: &Filter,
     mut found: impl FnMut(&Frame<'_>, Vec<Probability>),
 ) -> io::Result<()> {
-    let rows = watch.matrix.rows();
     let queries: Vec<Query> =
-        rows.into_iter().map(|row| Query::new(&Embedding(row.to_vec()))).collect();
+        scorer.rows().map(|row| Query::new(&Embedding(row.to_vec()))).collect();
     for part in history.parts(filter) {
         scan(history, part, filter, &queries, |frame| {
             let tiles = frame.cosines.chunks_exact(queries.len()).map(<[f32]>::to_vec);
-            let best = best_tiles(tiles, watch.score, logit.0, logit.1);
+            let best = scorer.best(tiles);
             found(frame, best.into_iter().map(|(probability, _)| probability).collect());
         })?;
     }
@@ -56,7 +54,8 @@ pub fn clip(
     };
     let filter = Filter { cameras: vec![key.camera.clone()], ..filter.clone() };
     let mut samples = Vec::new();
-    scores(history, watch, (set.logit_scale, set.logit_bias), &filter, |frame, probabilities| {
+    let scorer = Scorer::of(set, watch, &key.camera);
+    scores(history, scorer, &filter, |frame, probabilities| {
         if let Some(probability) = probabilities.get(label) {
             samples.push(Sample { time: frame.time.0, probability: *probability });
         }

@@ -13,6 +13,7 @@ use crate::clip::advice::watch_advice;
 use crate::clip::bundle::Bundle;
 use crate::clip::cache::{self, PromptCache, PromptEmbedder};
 use crate::clip::onnx::{self, OnnxImageEncoder, OnnxTextEncoder, Runtime, Wanted, ahead};
+use crate::clip::prompts::Lessons;
 use crate::clip::tokenizer::Tokenizer;
 use crate::clip::{EncodeError, ImageEncoder, TextEncoder, prompts};
 use crate::config::{Camera, Config, ModelConfig, WatchConfig};
@@ -138,9 +139,10 @@ impl Model {
         embedder: &mut PromptEmbedder,
         cameras: &[Camera],
         watches: &[WatchConfig],
+        lessons: &Lessons,
         revision: u64,
     ) -> anyhow::Result<WatchSet> {
-        let set = prompts::compile(cameras, watches, embedder, &self.bundle.info())?;
+        let set = prompts::compile(cameras, watches, embedder, &self.bundle.info(), lessons)?;
         Ok(WatchSet { revision, ..set })
     }
 

@@ -4,6 +4,7 @@
 //! row, one that went meanwhile has no rows. What cannot be read is named, and the rest is read.
 //! Threads are the caller's: a scan is cut into [`Part`]s that have nothing to do with each other.
 
+mod rows;
 mod scan;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use super::ranking::{Candidate, Hit, Ranking};
 use super::{Filter, disk};
 use crate::model::{CameraId, NodeId, WallTime};
 
+pub use rows::Place as RowPlace;
 pub use scan::{Frame, scan};
 
 /// Rows of one part: some ten megabytes.

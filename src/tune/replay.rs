@@ -85,6 +85,7 @@ impl Driver {
                 labels: vec![Label { id: label.clone(), rule: Some(setting.rule()) }],
                 score: ScoreKind::Sigmoid,
                 matrix: Array2::zeros((1, 0)),
+                taught: Default::default(),
                 publish_every: Duration::ZERO,
                 enabled: true,
             }],

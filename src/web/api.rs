@@ -124,6 +124,10 @@ struct CommandWanted {
     label: Option<String>,
     prompts: Option<Vec<String>>,
     threshold: Option<f64>,
+    /// `teach`: when the label was there, Unix seconds; also pairs and texts: docs/commands.md.
+    yes: Option<Vec<f64>>,
+    /// `teach`: when it was not.
+    no: Option<Vec<f64>>,
     /// Whether it holds after a restart; without it as `commands.persist` says.
     persist: Option<bool>,
 }
@@ -140,6 +144,8 @@ enum Word {
     RemoveLabel,
     Snapshot,
     Explain,
+    Teach,
+    UndoTeach,
 }
 
 /// A command, as on the MQTT topic `command`. The answer is that of the topic `reply`.

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Compiled, Shared, Trial, Trouble};
-use crate::clip::scoring::{best_tiles, cosines};
+use crate::clip::scoring::Scorer;
 use crate::model::{CameraId, WatchId};
 use crate::publish::payload::{rounded, seconds};
 use crate::status::board::Newest;
@@ -118,12 +118,13 @@ impl Compiled {
     /// Probabilities and cosines, of each label's best tile.
     fn scores(&self, look: &Look) -> (Vec<f32>, Vec<f32>) {
         let embeddings: Vec<_> = look.embeddings.iter().collect();
-        let rows = cosines(&embeddings, self.watch.matrix.view());
+        let scorer = Scorer::new(&self.watch, None, self.scale, self.bias);
+        let rows = scorer.values(&embeddings);
         let mut highest = vec![-1.0_f32; self.watch.labels.len()];
         for row in &rows {
             highest.iter_mut().zip(row).for_each(|(highest, value)| *highest = highest.max(*value));
         }
-        let best = best_tiles(rows, self.watch.score, self.scale, self.bias);
+        let best = scorer.best(rows);
         (best.into_iter().map(|(probability, _)| probability).collect(), highest)
     }
 }

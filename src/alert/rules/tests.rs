@@ -52,6 +52,7 @@ fn set(revision: u64, rule: Option<LabelRule>) -> Arc<WatchSet> {
             labels: vec![label("package", rule), label("nothing", None)],
             score: ScoreKind::Softmax,
             matrix: Array2::zeros((2, 1)),
+            taught: Default::default(),
             publish_every: ms(0),
             enabled: true,
         }],

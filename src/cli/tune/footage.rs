@@ -15,6 +15,7 @@ use crate::cli::watch::{plain_camera, plain_watch, prompted};
 use crate::config::{
     self, Camera, CameraSource, Config, LabelConfig, ModelConfig, Place, Problem, WatchConfig,
 };
+use crate::daemon::lessons;
 use crate::daemon::live::{self, Flow, Live};
 use crate::daemon::model::Model;
 use crate::model::{CameraId, CameraState, Every, LabelId, LabelKey, Probability, View};
@@ -38,6 +39,8 @@ pub(super) struct Footage {
     pub(super) cameras: Vec<Camera>,
     pub(super) watch: WatchConfig,
     pub(super) pieces: Vec<Piece>,
+    /// What the labels were taught is beside it; `None`: nothing was.
+    pub(super) config: Option<Config>,
 }
 
 /// One file.
@@ -54,6 +57,7 @@ pub(super) struct Wanted {
     pub(super) label: LabelConfig,
     /// Of which only the source and the id are another's.
     pub(super) camera: Camera,
+    pub(super) config: Option<Config>,
 }
 
 impl Footage {
@@ -89,7 +93,8 @@ impl Footage {
             ..wanted.watch
         };
         let LabelConfig { id: label, rule, .. } = wanted.label;
-        Ok(Self { label, rule, model: wanted.model, cameras, watch, pieces })
+        let (model, config) = (wanted.model, wanted.config);
+        Ok(Self { label, rule, model, cameras, watch, pieces, config })
     }
 
     pub(super) fn is_marked(&self) -> bool {
@@ -109,7 +114,9 @@ impl Footage {
         let model = Model::load(&self.model)?;
         let mut embedder = model.trying_embedder();
         let watches = std::slice::from_ref(&self.watch);
-        let set = model.compile(&mut embedder, &self.cameras, watches, 1)?;
+        let lessons = self.config.as_ref().map(|config| lessons::read(config, &model).0);
+        let lessons = lessons.unwrap_or_default();
+        let set = model.compile(&mut embedder, &self.cameras, watches, &lessons, 1)?;
         drop(embedder);
         let mut samples: HashMap<CameraId, Vec<Sample>> = HashMap::new();
         let bar = bar();
@@ -211,14 +218,14 @@ fn split(text: &str) -> anyhow::Result<(CameraSource, Option<String>)> {
 pub(super) fn configured(args: &Args) -> anyhow::Result<Wanted> {
     let mut config = config::load(&args.config)?.config;
     args.model.overrides().apply(&mut config.model);
-    let Config { model, cameras, watches, .. } = config;
+    let Config { model, cameras, watches, .. } = config.clone();
     let watch = pick("watch", &args.watch, watches, |watch| watch.id.to_string(), |_| true)?;
     let labels = watch.labels.clone();
     let fires = |label: &LabelConfig| label.rule.is_some();
     let label = pick("label", &args.label, labels, |label| label.id.to_string(), fires)?;
     let looking = cameras.into_iter().filter(|camera| watch.cameras.contains(&camera.id)).collect();
     let camera = pick("camera", &args.camera, looking, |camera| camera.id.to_string(), |_| true)?;
-    Ok(Wanted { model, watch, label, camera })
+    Ok(Wanted { model, watch, label, camera, config: Some(config) })
 }
 
 /// The one that is named, or the only `usual` one.
@@ -253,7 +260,7 @@ fn by_prompts(args: &Args, ids: &[CameraId]) -> anyhow::Result<Wanted> {
     let every = Every::Interval(Duration::from_millis(250));
     let source = CameraSource::File(Path::new("").into());
     let camera = plain_camera(ids[0].clone(), source, every, View::default());
-    Ok(Wanted { model: args.model.config(), watch, label, camera })
+    Ok(Wanted { model: args.model.config(), watch, label, camera, config: None })
 }
 
 /// Reads the timelines; all their problems at once.

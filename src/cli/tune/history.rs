@@ -5,11 +5,11 @@ use jiff::Timestamp;
 
 use super::Args;
 use super::footage::{Footage, Piece, configured, mark, read_timeline};
-use crate::cli::when;
+use crate::cli::Usage;
 use crate::config::{Config, LabelConfig, load};
 use crate::daemon::model::Model;
-use crate::daemon::{course, search};
-use crate::embeddings::Filter;
+use crate::daemon::{course, lessons, search};
+use crate::embeddings::{Filter, when};
 use crate::model::LabelKey;
 use crate::tune::Clip;
 use crate::tune::timeline::Base;
@@ -28,7 +28,8 @@ pub(super) fn read(args: &Args) -> anyhow::Result<(Footage, Kept)> {
     let zone = config.embeddings.zone.clone();
     let now = Timestamp::now().to_zoned_datetime(zone.clone());
     let cameras = vec![wanted.camera.id.clone()];
-    let filter = when::filter(cameras, args.since.as_deref(), args.until.as_deref(), &now)?;
+    let filter =
+        when::filter(cameras, args.since.as_deref(), args.until.as_deref(), &now).map_err(Usage)?;
     let timeline = args.marks.as_deref();
     let timeline = timeline.map(|path| read_timeline(path, &zone, Base::Clock)).transpose()?;
     let name = wanted.camera.id.to_string();
@@ -42,6 +43,7 @@ pub(super) fn read(args: &Args) -> anyhow::Result<(Footage, Kept)> {
         cameras: vec![wanted.camera],
         watch: wanted.watch,
         pieces,
+        config: None,
     };
     Ok((footage, Kept { config, filter }))
 }
@@ -51,8 +53,9 @@ pub(super) fn analyse(footage: &Footage, kept: &Kept) -> anyhow::Result<Vec<Clip
     let model = Model::load(&footage.model)?;
     let history = search::open(&kept.config, &model, &kept.filter.cameras)?;
     let mut embedder = model.trying_embedder();
-    let set =
-        model.compile(&mut embedder, &footage.cameras, std::slice::from_ref(&footage.watch), 1)?;
+    let (lessons, _) = lessons::read(&kept.config, &model);
+    let watches = std::slice::from_ref(&footage.watch);
+    let set = model.compile(&mut embedder, &footage.cameras, watches, &lessons, 1)?;
     let (camera, watch) = (footage.cameras[0].id.clone(), footage.watch.id.clone());
     let key = LabelKey { camera, watch, label: footage.label.clone() };
     let marks = footage.pieces[0].marks.clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::Config;
 use crate::config::{
-    Broker, Camera, CameraSource, LabelConfig, ModelConfig, MqttConfig, MqttVersion,
+    Broker, Camera, CameraSource, LabelConfig, LabelScore, ModelConfig, MqttConfig, MqttVersion,
 };
 use crate::model::Every;
 use crate::model::{CameraId, LabelId, NodeId, View, WatchId};
@@ -55,6 +55,7 @@ fn config() -> Config {
     let label = |id: &str, prompts: &[&str]| LabelConfig {
         id: LabelId::try_new(id).unwrap(),
         prompts: prompts.iter().map(ToString::to_string).collect(),
+        score: LabelScore::default(),
         rule: None,
     };
     Config {
@@ -76,6 +77,7 @@ fn config() -> Config {
         history: crate::config::HistoryConfig { dir: None, keep: Duration::ZERO, max_size: 1 },
         snapshots: no_snapshots(),
         embeddings: no_embeddings(),
+        taught: crate::config::TaughtConfig::default(),
         commands: crate::config::CommandsConfig {
             enabled: false,
             persist: false,
@@ -141,7 +143,8 @@ fn a_configuration_becomes_matrices() {
         ("y", [0.0, 1.0]),
         ("a photo of y", [1.0, 0.0]),
     ]);
-    let set = compile(&config().cameras, &config().watches, &mut table, &info()).unwrap();
+    let set = compile(&config().cameras, &config().watches, &mut table, &info(), &Lessons::new())
+        .unwrap();
     let half = 0.5_f32.sqrt();
     assert_eq!(set.watches[0].matrix.shape(), [2, 2]);
     assert_eq!(set.watches[0].matrix.row(0).to_vec(), [1.0, 0.0]);
@@ -158,9 +161,18 @@ fn errors_name_the_watch_and_the_label() {
         ("y", [0.0, 1.0]),
         ("a photo of y", [0.0, 1.0]),
     ];
-    let error = compile(&config().cameras, &config().watches, &mut Table(opposite), &info())
-        .unwrap_err()
-        .to_string();
+    let error = compile(
+        &config().cameras,
+        &config().watches,
+        &mut Table(opposite),
+        &info(),
+        &Lessons::new(),
+    )
+    .unwrap_err()
+    .to_string();
     assert!(error.starts_with("watch w, label a:"), "{error}");
-    assert!(compile(&config().cameras, &config().watches, &mut Table(vec![]), &info()).is_err());
+    assert!(
+        compile(&config().cameras, &config().watches, &mut Table(vec![]), &info(), &Lessons::new())
+            .is_err()
+    );
 }

@@ -45,7 +45,16 @@ fn commands_are_understood() {
         ),
         (r#""remove_label","watch":"w","label":"l""#, Command::RemoveLabel(watch(), label())),
         (r#""snapshot","camera":"c""#, Command::Snapshot(camera())),
-        (r#""explain","camera":"c","watch":"w","label":"l""#, Command::Explain(key)),
+        (r#""explain","camera":"c","watch":"w","label":"l""#, Command::Explain(key.clone())),
+        (
+            r#""teach","camera":"c","watch":"w","label":"l","yes":[7,[8,9.5]],"no":"last event""#,
+            Command::Teach {
+                key,
+                yes: vec![When::Span(7.0, 7.0), When::Span(8.0, 9.5)],
+                no: vec![When::Text("last event".to_owned())],
+            },
+        ),
+        (r#""undo_teach","watch":"w","label":"l""#, Command::UndoTeach(watch(), label())),
     ] {
         let request = json(format!(r#"{{"id":"7","command":{text}}}"#).as_bytes()).expect(text);
         assert_eq!((request.command, request.persist), (command, None), "{text}");
@@ -75,6 +84,16 @@ fn mistakes_are_named() {
         (r#"{"command":"enable","camera":"c","persist":"no"}"#, "persist: write true or false"),
         (r#"{"command":"enable","camera":"c","id":7}"#, "id: write a text"),
         (r#"{"command":"snapshot","camera":"c","persist":true}"#, "changes nothing"),
+        (r#"{"command":"undo_teach","watch":"w","label":"l","persist":true}"#, "always kept"),
+        (r#"{"command":"teach","camera":"c","watch":"w","label":"l"}"#, "write in yes when"),
+        (
+            r#"{"command":"teach","camera":"c","watch":"w","label":"l","yes":[[9,8]]}"#,
+            "yes: found [9,8]",
+        ),
+        (
+            r#"{"command":"teach","camera":"c","watch":"w","label":"l","no":[true]}"#,
+            "no: found true",
+        ),
         (r#"{"command":"set_threshold","watch":"w","label":"l"}"#, "threshold: write a number"),
         (r#"{"command":"change_label","watch":"w","label":"l"}"#, "nothing to change"),
         (r#"{"command":"change_label","watch":"w","label":"l","treshold":1}"#, "`threshold`"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::prompts::Tryout;
+use crate::clip::scoring::Scorer;
 use crate::config::Config;
 use crate::daemon::model::Model;
 use crate::daemon::{course, search};
@@ -88,7 +89,8 @@ impl Memory {
         let mut course = Course::new(wanted);
         let Compiled { watch, scale, bias, .. } = &wanted.compiled;
         let take = |frame: &Frame<'_>, probabilities| course.take(frame, probabilities);
-        course::scores(&history, watch, (*scale, *bias), &filter, take)
+        let scorer = Scorer::new(watch, Some(&wanted.camera), *scale, *bias);
+        course::scores(&history, scorer, &filter, take)
             .map_err(|error| Trouble::Failed(error.to_string()))?;
         Ok(course.past())
     }

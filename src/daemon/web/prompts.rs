@@ -12,7 +12,7 @@ use crate::clip::prompts::{label_embedding, matrix};
 use crate::daemon::model::Model;
 use crate::model::{Embedding, LabelId, WatchId};
 use crate::status::Status;
-use crate::watch::{Label, Watch, WatchSet};
+use crate::watch::{Label, Taught, Watch, WatchSet};
 use crate::web::{Compiled, Trial, Trouble};
 
 /// The text model is let go of after this.
@@ -81,12 +81,17 @@ impl Tryout {
         let texts: Vec<Vec<String>> = trial.labels.iter().map(|(_, texts)| texts.clone()).collect();
         let mut rows = self.embed(&templates, &texts)?;
         let mut names: Vec<String> = trial.labels.iter().map(|(name, _)| name.clone()).collect();
-        for (label, row) in
-            beside.iter().flat_map(|watch| watch.labels.iter().zip(watch.matrix.rows()))
-        {
+        // Labels without prompts cannot compete.
+        let worded = |watch: &&Watch| {
+            let unworded = watch.taught.unworded.clone();
+            let rows = watch.labels.clone().into_iter().zip(watch.matrix.rows());
+            let rows = rows.enumerate().filter(|(place, _)| !unworded.contains(place));
+            rows.map(|(_, (label, row))| (label, row.to_vec())).collect::<Vec<_>>()
+        };
+        for (label, row) in beside.iter().flat_map(worded) {
             if !names.iter().any(|name| *name == label.id.as_str()) {
                 names.push(label.id.to_string());
-                rows.push(Embedding(row.to_vec()));
+                rows.push(Embedding(row));
             }
         }
         let advice = self.advice(&templates, &texts, &names, &rows);
@@ -99,6 +104,7 @@ impl Tryout {
             labels: names.iter().map(label).collect(),
             score: trial.score.or(beside.map(|watch| watch.score)).unwrap_or_default(),
             matrix,
+            taught: Taught::default(),
             publish_every: Duration::ZERO,
             enabled: true,
         };

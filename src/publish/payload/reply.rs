@@ -15,11 +15,12 @@ struct ReplyPayload<'a> {
     persisted: Option<bool>,
     notes: &'a [String],
     explanation: Option<serde_json::Value>,
+    taught: Option<serde_json::Value>,
 }
 
 /// The answer to a command as JSON. `reason`: why it was not carried out; `persisted`: it will be so
 /// after a restart, null when nothing was changed; `notes`: what was done besides; `explanation`: what
-/// was asked for.
+/// was asked for; `taught`: how many frames a label goes by, null but for teaching.
 pub fn reply(answer: &Answer) -> Vec<u8> {
     let (done, refusal) = (answer.result.as_ref().ok(), answer.result.as_ref().err());
     json(&ReplyPayload {
@@ -31,5 +32,8 @@ pub fn reply(answer: &Answer) -> Vec<u8> {
         persisted: done.and_then(|done| done.persisted),
         notes: done.map(|done| done.notes.as_slice()).unwrap_or_default(),
         explanation: done.and_then(|done| done.explanation.as_deref()).map(explanation_fields),
+        taught: done
+            .and_then(|done| done.taught)
+            .map(|counts| serde_json::json!({ "yes": counts.yes, "no": counts.no })),
     })
 }

@@ -15,6 +15,7 @@ fn set() -> Arc<WatchSet> {
         labels: vec![Label { id: LabelId::of_prompt("l"), rule: None }],
         score: ScoreKind::Softmax,
         matrix: ndarray::Array2::zeros((1, 2)),
+        taught: Default::default(),
         publish_every: Duration::ZERO,
         enabled: true,
     };

@@ -1,11 +1,10 @@
-//! Moments as people write them: how long ago, a date, a time of day.
+//! Moments of the past as people write them: how long ago, a date, a time of day; and spans. Pure.
 
 use jiff::ZonedDateTime;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
-use super::Usage;
-use crate::embeddings::Filter;
+use super::Filter;
 use crate::model::{CameraId, WallTime};
 
 /// Which end of a date is meant that comes without a time.
@@ -19,21 +18,21 @@ enum End {
 ///
 /// # Errors
 /// Which of the two is wrong, and what may be written.
-pub(super) fn filter(
+pub fn filter(
     cameras: Vec<CameraId>,
     since: Option<&str>,
     until: Option<&str>,
     now: &ZonedDateTime,
-) -> Result<Filter, Usage> {
+) -> Result<Filter, String> {
     let when = |option: &str, text: Option<&str>, end, otherwise| match text {
-        Some(text) => parse(text, end, now).map_err(|error| Usage(format!("{option}: {error}"))),
+        Some(text) => parse(text, end, now).map_err(|error| format!("{option}: {error}")),
         None => Ok(otherwise),
     };
     let all = Filter::default();
     let from = when("--since", since, End::First, all.from)?;
     let to = when("--until", until, End::Last, all.to)?;
     if from > to {
-        return Err(Usage("--since is later than --until".to_owned()));
+        return Err("--since is later than --until".to_owned());
     }
     Ok(Filter { cameras, from, to })
 }
@@ -74,6 +73,38 @@ fn parse(text: &str, end: End, now: &ZonedDateTime) -> Result<WallTime, String> 
     })
 }
 
+/// Reads a moment (from and to are the same) or a span: "18:03 - 18:05", "2026-11-26 18:03:10-18:04:00".
+///
+/// # Errors
+/// In words, when it is neither.
+pub fn span(text: &str, now: &ZonedDateTime) -> Result<(WallTime, WallTime), String> {
+    let moment = |text: &str| parse(text, End::First, now);
+    let dashes = text.char_indices().filter(|(_, c)| matches!(c, '-' | '–'));
+    for (at, dash) in dashes {
+        let (first, last) = (text[..at].trim(), text[at + dash.len_utf8()..].trim());
+        let Ok(from) = moment(first) else { continue };
+        // A time alone is of the first one's day, or of the next.
+        let to = match last.parse::<Time>().ok().filter(|_| last.contains(':')) {
+            Some(time) => on_or_after(from, time, now.time_zone()),
+            None => moment(last).ok(),
+        };
+        if let Some(to) = to {
+            if from < to {
+                return Ok((from, to));
+            }
+            return Err(format!("found {text:?}; a span ends after it begins"));
+        }
+    }
+    moment(text).map(|moment| (moment, moment))
+}
+
+fn on_or_after(from: WallTime, time: Time, zone: &TimeZone) -> Option<WallTime> {
+    let start = jiff::Timestamp::from_millisecond((from.0 * 1000.0) as i64).ok()?;
+    let date = start.to_zoned_datetime(zone.clone()).date();
+    let on = |date: Date| at(date.to_datetime(time), zone.clone());
+    on(date).filter(|to| *to > from).or_else(|| on(date.tomorrow().ok()?))
+}
+
 fn at(moment: DateTime, zone: TimeZone) -> Option<WallTime> {
     Some(WallTime(seconds(&moment.to_zoned_datetime(zone).ok()?)))
 }
@@ -83,7 +114,7 @@ fn seconds(moment: &ZonedDateTime) -> f64 {
 }
 
 /// A moment by the clocks of `zone`, to the second; of a moment that no clock shows, nothing.
-pub(super) fn show(time: WallTime, zone: &TimeZone) -> String {
+pub fn show(time: WallTime, zone: &TimeZone) -> String {
     let moment = jiff::Timestamp::from_millisecond((time.0 * 1000.0) as i64);
     moment.map_or_else(
         |_| String::new(),
@@ -116,6 +147,21 @@ mod tests {
             assert_eq!(found(text, End::First).as_deref(), Ok(first), "{text}");
             assert_eq!(found(text, End::Last).as_deref(), Ok(last), "{text}");
         }
+        let found = |text| span(text, &now).map(|(a, b)| (show(a, &zone), show(b, &zone)));
+        for (text, from, to) in [
+            ("11:00-11:05:30", "Thu 2026-11-26 11:00:00", "Thu 2026-11-26 11:05:30"),
+            ("2026-11-20 23:59 - 00:01", "Fri 2026-11-20 23:59:00", "Sat 2026-11-21 00:01:00"),
+            (
+                "2026-11-20 23:59-2026-11-22 07:00",
+                "Fri 2026-11-20 23:59:00",
+                "Sun 2026-11-22 07:00:00",
+            ),
+            ("1h – 30m", "Thu 2026-11-26 11:00:00", "Thu 2026-11-26 11:30:00"),
+            ("10m", "Thu 2026-11-26 11:50:00", "Thu 2026-11-26 11:50:00"),
+        ] {
+            assert_eq!(found(text), Ok((from.to_owned(), to.to_owned())), "{text}");
+        }
+        assert!(found("30m-1h").unwrap_err().contains("ends after it begins"));
         for bad in ["", "yesterday", "2026-13-01", "25:00", "2"] {
             assert!(found(bad, End::First).unwrap_err().contains("write how long ago"), "{bad}");
         }

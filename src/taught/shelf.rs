@@ -1,0 +1,130 @@
+//! Where lessons are kept: `<dir>/<node>/<watch>.<label>.taught`, one file for each label.
+//!
+//! A change is made under a lock, so that two teachers cannot undo each other's work, and is a rename: a
+//! crash leaves the old lesson or the new one. Readers need no lock.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::file::{self, LARGEST, Unfit};
+use super::{Lesson, Refused};
+use crate::model::{LabelId, NodeId, WatchId};
+
+const KIND: &str = "taught";
+/// What a crash may leave, and what the next change takes away.
+const UNFINISHED: &str = "unfinished";
+
+/// Why a lesson could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ShelfError {
+    #[error("{}: {cause}", path.display())]
+    Unfit { path: PathBuf, cause: Unfit },
+    #[error("{}: {cause}", path.display())]
+    Io { path: PathBuf, cause: io::Error },
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("{} is larger than {} MiB, which no lesson is", .0.display(), LARGEST >> 20)]
+    Large(PathBuf),
+}
+
+/// The lessons of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelf {
+    folder: PathBuf,
+}
+
+impl Shelf {
+    pub fn new(dir: &Path, node: &NodeId) -> Self {
+        Self { folder: dir.join(node.as_str()) }
+    }
+
+    /// The file of a label's lesson.
+    pub fn path(&self, watch: &WatchId, label: &LabelId) -> PathBuf {
+        self.folder.join(format!("{watch}.{label}.{KIND}"))
+    }
+
+    /// The lesson of a label; `None` when nothing was taught.
+    ///
+    /// # Errors
+    /// When it is there and cannot be used.
+    pub fn read(&self, watch: &WatchId, label: &LabelId) -> Result<Option<Lesson>, ShelfError> {
+        let path = self.path(watch, label);
+        match read_file(&path) {
+            Err(ShelfError::Io { cause, .. }) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Changes the lesson of a label, or removes it when `change` gives none.
+    ///
+    /// # Errors
+    /// Those of `change`, and of reading and writing; then nothing has changed.
+    pub fn change<T>(
+        &self,
+        watch: &WatchId,
+        label: &LabelId,
+        change: impl FnOnce(Option<Lesson>) -> Result<(Option<Lesson>, T), ShelfError>,
+    ) -> Result<T, ShelfError> {
+        let named = |path: &Path| {
+            let path = path.to_owned();
+            move |cause| ShelfError::Io { path, cause }
+        };
+        fs::create_dir_all(&self.folder).map_err(named(&self.folder))?;
+        let lock = self.folder.join(".lock");
+        // Held until it is dropped; the file stays, or another could lock a new one meanwhile.
+        let held = File::create(&lock).map_err(named(&lock))?;
+        held.lock().map_err(named(&lock))?;
+        let path = self.path(watch, label);
+        let (lesson, told) = change(self.read(watch, label)?)?;
+        match lesson {
+            Some(lesson) => replace(&path, &lesson).map_err(named(&path))?,
+            None => match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(named(&path)(error));
+                }
+                _ => {}
+            },
+        }
+        Ok(told)
+    }
+
+    /// Changes whenever a lesson does; `None` while there is no folder.
+    pub fn stamp(&self) -> Option<SystemTime> {
+        fs::metadata(&self.folder).and_then(|about| about.modified()).ok()
+    }
+}
+
+/// Reads one file.
+///
+/// # Errors
+/// When it is not there or no lesson.
+pub fn read_file(path: &Path) -> Result<Lesson, ShelfError> {
+    let io = |cause| ShelfError::Io { path: path.to_owned(), cause };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(io)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(ShelfError::Large(path.to_owned()));
+    }
+    file::read(&bytes).map_err(|cause| ShelfError::Unfit { path: path.to_owned(), cause })
+}
+
+/// Writes a lesson in one step: what is at `path` is the old file or the new one.
+///
+/// # Errors
+/// When the disk says no; the old file stays.
+pub fn replace(path: &Path, lesson: &Lesson) -> io::Result<()> {
+    let bytes = file::write(lesson).ok_or(ErrorKind::InvalidData)?;
+    // Always under the same name, so that what a crash leaves is overwritten by the next change.
+    let new = path.with_extension(UNFINISHED);
+    let mut file = File::create(&new)?;
+    let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+    drop(file);
+    if let Err(error) = written.and_then(|()| fs::rename(&new, path)) {
+        return fs::remove_file(&new).and(Err(error));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
