@@ -14,6 +14,7 @@ pub mod model_args;
 pub mod password;
 pub mod run;
 pub mod search;
+pub mod teach;
 pub mod tune;
 pub mod watch;
 
@@ -47,6 +48,7 @@ enum Command {
     Embed(embed::Args),
     Explain(explain::Args),
     Search(search::Args),
+    Teach(teach::Args),
     Bench(bench::Args),
     Model(model::Args),
     Password(password::Args),
@@ -94,6 +96,7 @@ fn dispatch(command: Command) -> anyhow::Result<Outcome> {
         Command::Embed(args) => embed::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Teach(args) => teach::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Password(args) => password::run(&args),

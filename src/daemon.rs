@@ -11,6 +11,7 @@ mod cameras;
 mod commands;
 pub mod course;
 mod flow;
+pub mod footage;
 mod learning;
 pub mod lessons;
 pub mod live;
@@ -117,7 +118,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     capture::gstreamer::init()?;
     let model = Arc::new(Model::load(&config.model)?);
     let learning = Learning::start(&config);
-    let set = Arc::new(learning::watches(&model, &config, 1)?);
+    let set = Arc::new(lessons::watches(&config, &model, &mut model.embedder(), 1)?);
     let status = Arc::new(Status::default());
     let engine = model.engine(config.cameras.len(), &status)?;
     let tally = Arc::new(Tally::default());
@@ -261,8 +262,9 @@ impl Node {
         let model = self.model.clone();
         let revision = self.flow.stages.sets.borrow().revision + 1;
         let config = config.clone();
-        let built =
-            tokio::task::spawn_blocking(move || learning::watches(&model, &config, revision));
+        let built = tokio::task::spawn_blocking(move || {
+            lessons::watches(&config, &model, &mut model.embedder(), revision)
+        });
         Ok(Arc::new(built.await.context("building the watches panicked")??))
     }
 

@@ -8,11 +8,14 @@
 pub mod file;
 pub mod fit;
 pub mod honest;
+mod linear;
 pub mod shelf;
 pub mod useful;
 
 use std::fmt;
 
+use crate::clip::prompts::matrix;
+use crate::clip::scoring::cosines;
 use crate::model::{CameraId, Embedding, LabelId, WatchId};
 
 /// Most examples that count, of one label.
@@ -86,6 +89,8 @@ pub struct Lesson {
     pub examples: Vec<Example>,
     /// Acts of teaching so far.
     pub acts: u64,
+    /// The mean of what each source usually shows.
+    pub usual: Vec<(Source, Embedding)>,
 }
 
 /// What an act of teaching has changed.
@@ -139,7 +144,7 @@ fn short(digest: &str) -> &str {
 impl Lesson {
     pub fn new(watch: WatchId, label: LabelId, bundle: &str, digest: &str) -> Self {
         let (bundle, digest) = (bundle.to_owned(), digest.to_owned());
-        Self { watch, label, bundle, digest, examples: Vec::new(), acts: 0 }
+        Self { watch, label, bundle, digest, examples: Vec::new(), acts: 0, usual: Vec::new() }
     }
 
     /// The examples that count.
@@ -190,11 +195,35 @@ impl Lesson {
     /// How many of `new` look like the opposite: of what is known, the same frames left out (those are
     /// corrected), or of each other.
     fn against(&self, new: &[Example]) -> usize {
-        let opposite = |a: &Example, b: &Example| a.yes != b.yes && a.is_copy(b);
-        let known =
-            |one: &Example| self.counting().any(|k| opposite(one, k) && !one.is_same_frame(k));
-        let other = |one: &Example| new.iter().any(|other| opposite(one, other));
-        new.iter().filter(|one| known(one) || other(one)).count()
+        let known: Vec<&Example> = self.counting().chain(new).collect();
+        let rows: Vec<Embedding> = known.iter().map(|one| one.embedding.clone()).collect();
+        let Some(rows) = matrix(&rows) else { return 0 };
+        let embeddings: Vec<&Embedding> = new.iter().map(|one| &one.embedding).collect();
+        let cosines = cosines(&embeddings, rows.view());
+        let is_against = |(one, cosines): &(&Example, Vec<f32>)| {
+            let mut pairs = known.iter().zip(cosines);
+            pairs.any(|(k, cosine)| *cosine >= COPY && k.yes != one.yes && !k.is_same_frame(one))
+        };
+        new.iter().zip(cosines).filter(is_against).count()
+    }
+
+    /// Pairs of counting examples that look the same and say the opposite, and how many say nothing that an
+    /// earlier one does not say.
+    pub fn alike(&self) -> (Vec<(&Example, &Example)>, usize) {
+        let all: Vec<&Example> = self.counting().collect();
+        let (mut contradictions, mut copies) = (Vec::new(), 0);
+        for (index, one) in all.iter().enumerate() {
+            let mut is_copy = false;
+            for other in all[..index].iter().filter(|other| one.is_copy(other)) {
+                if one.yes == other.yes {
+                    is_copy = true;
+                } else {
+                    contradictions.push((*other, *one));
+                }
+            }
+            copies += usize::from(is_copy);
+        }
+        (contradictions, copies)
     }
 
     fn take(&mut self, new: Vec<Example>, against: usize) -> Change {
@@ -260,14 +289,19 @@ impl Lesson {
         events
     }
 
-    /// Takes over the examples of another lesson, as one act.
-    ///
-    /// # Errors
-    /// As [`Lesson::teach`], and when they are of another bundle.
-    pub fn import(&mut self, other: Lesson, worded: bool) -> Result<Change, Refused> {
-        self.of_bundle(&other.bundle, &other.digest)?;
-        let new = other.examples.into_iter().filter(|one| one.replaced.is_none()).collect();
-        self.teach(new, worded)
+    /// What a camera usually shows: its own view, or else the mean of all that are known.
+    pub fn usual_of(&self, source: Option<&Source>) -> Option<Embedding> {
+        let own = self.usual.iter().find(|(known, _)| Some(known) == source);
+        if let Some((_, own)) = own {
+            return Some(own.clone());
+        }
+        mean(self.usual.iter().map(|(_, embedding)| embedding))
+    }
+
+    /// Takes over what a source usually shows.
+    pub fn note_usual(&mut self, source: &Source, usual: Embedding) {
+        self.usual.retain(|(known, _)| known != source);
+        self.usual.push((source.clone(), usual));
     }
 
     /// Whether its examples can be compared with what this bundle makes.
@@ -282,6 +316,17 @@ impl Lesson {
         let (found, found_digest) = (found.to_owned(), digest.to_owned());
         Err(Refused::OtherBundle { found, found_digest, bundle, digest: own })
     }
+}
+
+/// The mean of embeddings of one length, not normalised; `None` without any.
+pub fn mean<'a>(embeddings: impl IntoIterator<Item = &'a Embedding>) -> Option<Embedding> {
+    let (mut sum, mut count): (Vec<f32>, f32) = (Vec::new(), 0.0);
+    for embedding in embeddings {
+        sum.resize(embedding.0.len(), 0.0);
+        sum.iter_mut().zip(&embedding.0).for_each(|(sum, value)| *sum += value);
+        count += 1.0;
+    }
+    (count > 0.0).then(|| Embedding(sum.into_iter().map(|value| value / count).collect()))
 }
 
 fn is_one_event(last: &Example, next: &Example) -> bool {

@@ -251,7 +251,7 @@ fn cameras(args: &Args, video: &Path) -> anyhow::Result<()> {
     let set = watches(ids.len(), args.labels as usize, dim)?;
     let (mut seen, mut started, mut rate) = (BTreeSet::new(), None::<Instant>, None);
     let mut frames = 0_u32;
-    let live = Live { cameras, set, encoder, pace: Pace::AsFastAsPossible };
+    let live = Live { cameras, set, encoder, pace: Pace::AsFastAsPossible, keeping: None };
     live::run(live, |notice| {
         match notice {
             Notice::Camera(CameraChange {

@@ -89,7 +89,7 @@ pub fn run(args: Args) -> anyhow::Result<Outcome> {
     let pace = if args.as_fast_as_possible { Pace::AsFastAsPossible } else { Pace::Live };
     let cameras = vec![camera];
     let encoder = Box::new(Model::ahead_of_gpu(model.warm_image_encoder(1)?)?);
-    let live = Live { cameras, set, encoder, pace };
+    let live = Live { cameras, set, encoder, pace, keeping: None };
     let mut printer = Printer::new(&args);
     live::run(live, |notice| printer.print(notice))?;
     printer.finish()?;

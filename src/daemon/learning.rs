@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 
 use super::commands::refuse;
-use super::model::Model;
 use super::teach::{self, Teaching};
 use super::{Node, lessons};
 use crate::command::{Done, Refusal, TaughtCounts};
@@ -41,15 +40,6 @@ impl Learning {
         let old = SystemTime::now().duration_since(stamp).map_or(true, |age| age > YOUNG);
         (old && self.read != Some(stamp)).then_some(stamp)
     }
-}
-
-/// Compiles the watches of a configuration with what their labels were taught.
-pub(super) fn watches(model: &Model, config: &Config, revision: u64) -> anyhow::Result<WatchSet> {
-    let (lessons, troubles) = lessons::read(config, model);
-    for trouble in troubles {
-        tracing::warn!("{trouble}");
-    }
-    model.compile(&mut model.embedder(), &config.cameras, &config.watches, &lessons, revision)
 }
 
 impl Node {

@@ -1,10 +1,11 @@
 //! The lessons of a node, read for the watches that go by them.
 
+use super::model::Model;
+use crate::clip::cache::PromptEmbedder;
 use crate::clip::prompts::Lessons;
 use crate::config::{Config, LabelScore};
 use crate::taught::shelf::Shelf;
-
-use super::model::Model;
+use crate::watch::WatchSet;
 
 /// Where lessons are kept; `None` when nothing can be taught.
 pub fn shelf(config: &Config) -> Option<Shelf> {
@@ -45,4 +46,21 @@ pub fn read(config: &Config, model: &Model) -> (Lessons, Vec<String>) {
         }
     }
     (lessons, troubles)
+}
+
+/// Compiles the watches of a configuration with what their labels were taught.
+///
+/// # Errors
+/// As [`Model::compile`]. A lesson that cannot be used is none: the log has it.
+pub fn watches(
+    config: &Config,
+    model: &Model,
+    embedder: &mut PromptEmbedder,
+    revision: u64,
+) -> anyhow::Result<WatchSet> {
+    let (lessons, troubles) = read(config, model);
+    for trouble in troubles {
+        tracing::warn!("{trouble}");
+    }
+    model.compile(embedder, &config.cameras, &config.watches, &lessons, revision)
 }

@@ -14,6 +14,7 @@ use crate::capture;
 use crate::capture::gstreamer::Pace;
 use crate::clip::ImageEncoder;
 use crate::config::Camera;
+use crate::infer::Keeping;
 use crate::infer::engine::Engine;
 use crate::model::CameraState;
 use crate::status::Status;
@@ -25,6 +26,8 @@ pub struct Live {
     pub set: WatchSet,
     pub encoder: Box<dyn ImageEncoder>,
     pub pace: Pace,
+    /// Where embeddings go, for whoever wants them.
+    pub keeping: Option<Keeping>,
 }
 
 /// Whether to go on.
@@ -49,7 +52,7 @@ pub fn run(
             engine: Engine::only(live.encoder),
             set: Arc::new(live.set),
             status: Arc::new(Status::default()),
-            keeping: None,
+            keeping: live.keeping,
             max_wait: std::time::Duration::ZERO,
             pace: live.pace,
         };

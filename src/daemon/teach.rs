@@ -1,5 +1,7 @@
 //! Teaching a label: from times to examples, out of the history of embeddings, and into its lesson.
 
+pub mod report;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -11,17 +13,19 @@ use super::{lessons, search};
 use crate::clip::scoring::Scorer;
 use crate::command::When;
 use crate::config::{Config, LabelConfig, LabelScore};
-use crate::embeddings::Filter;
 use crate::embeddings::reader::{History, RowPlace};
 use crate::embeddings::when::{self, show};
+use crate::embeddings::{Filter, names};
 use crate::model::{CameraId, Embedding, LabelId, LabelKey, WallTime, WatchId};
 use crate::publish::history::{self, Wanted};
 use crate::taught::shelf::Shelf;
-use crate::taught::{Change, Example, Lesson, Source};
+use crate::taught::{Change, Example, Lesson, Source, mean};
 use crate::watch::{Watch, WatchSet};
 
 /// Most frames that a span gives: neighbours are copies of each other.
 const MOST_OF_A_SPAN: usize = 50;
+/// Rows that the usual view is made of.
+const MOST_OF_A_DAY: usize = 500;
 /// How far the frame of a moment may be from it, seconds.
 const NEAR: f64 = 5.0;
 
@@ -94,7 +98,14 @@ pub fn teach(
     let mut examples = finder.all(&teaching.yes, true)?;
     examples.extend(finder.all(&teaching.no, false)?);
     tracing::debug!(%camera, examples = examples.len(), "examples out of the history");
-    keep(&pupil, model, watch, label, examples)
+    let usual = finder.usual()?.map(|usual| (Source::Camera(camera.clone()), usual));
+    keep(&pupil, model, watch, label, Given { examples, usual: usual.into_iter().collect() })
+}
+
+/// Examples, and what their sources usually show.
+pub struct Given {
+    pub examples: Vec<Example>,
+    pub usual: Vec<(Source, Embedding)>,
 }
 
 /// Puts examples into the lesson of a label.
@@ -106,7 +117,7 @@ pub fn keep(
     model: &Model,
     watch: &WatchId,
     label: &LabelId,
-    examples: Vec<Example>,
+    given: Given,
 ) -> anyhow::Result<Told> {
     let (bundle, worded) = (model.bundle(), !pupil.label.prompts.is_empty());
     let told = pupil.shelf.change(watch, label, |old| {
@@ -114,7 +125,10 @@ pub fn keep(
             Lesson::new(watch.clone(), label.clone(), bundle.name(), bundle.digest())
         });
         lesson.of_bundle(bundle.name(), bundle.digest())?;
-        let change = lesson.teach(examples, worded)?;
+        let change = lesson.teach(given.examples, worded)?;
+        for (source, usual) in given.usual {
+            lesson.note_usual(&source, usual);
+        }
         let (yes, no) = lesson.counts();
         Ok((Some(lesson), Told { change, yes, no }))
     })?;
@@ -139,6 +153,17 @@ pub fn undo(
     })?)
 }
 
+fn watch_of<'a>(set: &'a WatchSet, key: &LabelKey) -> anyhow::Result<&'a Watch> {
+    let looks = |watch: &&Watch| watch.id == key.watch && watch.cameras.contains(&key.camera);
+    let found = set.watches.iter().find(looks);
+    found.with_context(|| format!("watch {} does not look at camera {}", key.watch, key.camera))
+}
+
+fn place_of(watch: &Watch, label: &LabelId) -> anyhow::Result<usize> {
+    let place = watch.labels.iter().position(|known| known.id == *label);
+    place.with_context(|| format!("{}/{label} is not watched", watch.id))
+}
+
 /// Finds examples in the history of one camera.
 struct Finder<'a> {
     history: History,
@@ -158,20 +183,28 @@ impl<'a> Finder<'a> {
         key: &'a LabelKey,
     ) -> anyhow::Result<Self> {
         let camera = std::slice::from_ref(&key.camera);
-        let looks = |watch: &&Watch| watch.id == key.watch && watch.cameras.contains(&key.camera);
-        let watch = set.watches.iter().find(looks).with_context(|| {
-            format!("watch {} does not look at camera {}", key.watch, key.camera)
-        })?;
-        let place = watch.labels.iter().position(|label| label.id == key.label);
+        let watch = watch_of(set, key)?;
         Ok(Self {
             history: search::open(config, model, camera)?,
             key,
             scorer: Scorer::of(set, watch, &key.camera),
-            place: place.with_context(|| format!("{}/{} is not watched", key.watch, key.label))?,
+            place: place_of(watch, &key.label)?,
             now: Timestamp::now().to_zoned_datetime(config.embeddings.zone.clone()),
             events: super::flow::history_file(config),
             pictures: config.embeddings.pictures,
         })
+    }
+
+    /// The mean of what the camera has seen in the newest day: some frames of it, evenly.
+    fn usual(&self) -> anyhow::Result<Option<Embedding>> {
+        let extent = self.history.cameras().get(&self.key.camera).cloned();
+        let Some(extent) = extent else { return Ok(None) };
+        let rows = self.history.places(&self.filter(extent.to.0 - names::DAY, f64::INFINITY))?;
+        let mut embeddings = Vec::new();
+        for row in rows.iter().step_by(rows.len().div_ceil(MOST_OF_A_DAY).max(1)) {
+            embeddings.extend(self.history.embedding(row)?);
+        }
+        Ok(mean(&embeddings))
     }
 
     fn all(&self, times: &[When], yes: bool) -> anyhow::Result<Vec<Example>> {

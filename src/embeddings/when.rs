@@ -147,7 +147,7 @@ mod tests {
             assert_eq!(found(text, End::First).as_deref(), Ok(first), "{text}");
             assert_eq!(found(text, End::Last).as_deref(), Ok(last), "{text}");
         }
-        let found = |text| span(text, &now).map(|(a, b)| (show(a, &zone), show(b, &zone)));
+        let spans = |text| span(text, &now).map(|(a, b)| (show(a, &zone), show(b, &zone)));
         for (text, from, to) in [
             ("11:00-11:05:30", "Thu 2026-11-26 11:00:00", "Thu 2026-11-26 11:05:30"),
             ("2026-11-20 23:59 - 00:01", "Fri 2026-11-20 23:59:00", "Sat 2026-11-21 00:01:00"),
@@ -159,9 +159,9 @@ mod tests {
             ("1h – 30m", "Thu 2026-11-26 11:00:00", "Thu 2026-11-26 11:30:00"),
             ("10m", "Thu 2026-11-26 11:50:00", "Thu 2026-11-26 11:50:00"),
         ] {
-            assert_eq!(found(text), Ok((from.to_owned(), to.to_owned())), "{text}");
+            assert_eq!(spans(text), Ok((from.to_owned(), to.to_owned())), "{text}");
         }
-        assert!(found("30m-1h").unwrap_err().contains("ends after it begins"));
+        assert!(spans("30m-1h").unwrap_err().contains("ends after it begins"));
         for bad in ["", "yesterday", "2026-13-01", "25:00", "2"] {
             assert!(found(bad, End::First).unwrap_err().contains("write how long ago"), "{bad}");
         }

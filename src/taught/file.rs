@@ -1,8 +1,8 @@
 //! How a lesson is kept: one small file, which is also what is exported and imported. Pure.
 //!
 //! Little-endian: `SEEWHENT`, version (u16), values of an embedding (u16), length of the JSON (u32), the
-//! JSON (what the lesson is of, and one entry for each example), an f32 for each value of each example,
-//! the JPEGs one after the other, and SHA-256 over all of that. A file that is cut off or changed anywhere
+//! JSON (what the lesson is of, and one entry for each example and each usual view), an f32 for each value
+//! of each example, then of each usual view, the JPEGs one after the other, and SHA-256 over all of that. A file that is cut off or changed anywhere
 //! is refused as a whole: half a lesson would teach something else.
 
 use serde::{Deserialize, Serialize};
@@ -41,15 +41,23 @@ struct Said {
     digest: String,
     acts: u64,
     examples: Vec<SaidExample>,
+    #[serde(default)]
+    usual: Vec<SaidSource>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SaidSource {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    camera: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SaidExample {
     yes: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    camera: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
+    #[serde(flatten)]
+    source: SaidSource,
     time: f64,
     #[serde(default)]
     tile: u8,
@@ -71,6 +79,7 @@ pub fn write(lesson: &Lesson) -> Option<Vec<u8>> {
         digest: lesson.digest.clone(),
         acts: lesson.acts,
         examples: lesson.examples.iter().map(said).collect::<Option<_>>()?,
+        usual: lesson.usual.iter().map(|(source, _)| said_source(source)).collect(),
     };
     let said = serde_json::to_vec(&said).ok()?;
     let mut bytes =
@@ -80,8 +89,12 @@ pub fn write(lesson: &Lesson) -> Option<Vec<u8>> {
     bytes.extend(u16::try_from(dim).ok()?.to_le_bytes());
     bytes.extend(u32::try_from(said.len()).ok()?.to_le_bytes());
     bytes.extend(said);
-    for example in &lesson.examples {
-        bytes.extend(example.embedding.0.iter().flat_map(|value| value.to_le_bytes()));
+    let examples = lesson.examples.iter().map(|example| &example.embedding);
+    for embedding in examples.chain(lesson.usual.iter().map(|(_, usual)| usual)) {
+        if embedding.0.len() != dim {
+            return None;
+        }
+        bytes.extend(embedding.0.iter().flat_map(|value| value.to_le_bytes()));
     }
     for picture in lesson.examples.iter().filter_map(|example| example.picture.as_ref()) {
         bytes.extend(picture);
@@ -91,15 +104,25 @@ pub fn write(lesson: &Lesson) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+fn said_source(source: &Source) -> SaidSource {
+    match source {
+        Source::Camera(camera) => SaidSource { camera: Some(camera.to_string()), file: None },
+        Source::File(name) => SaidSource { camera: None, file: Some(name.clone()) },
+    }
+}
+
+fn source(said: SaidSource) -> Option<Source> {
+    match (said.camera, said.file) {
+        (Some(camera), None) => Some(Source::Camera(CameraId::try_new(&camera).ok()?)),
+        (None, Some(file)) => Some(Source::File(file)),
+        _ => None,
+    }
+}
+
 fn said(example: &Example) -> Option<SaidExample> {
-    let (camera, file) = match &example.source {
-        Source::Camera(camera) => (Some(camera.to_string()), None),
-        Source::File(name) => (None, Some(name.clone())),
-    };
     Some(SaidExample {
         yes: example.yes,
-        camera,
-        file,
+        source: said_source(&example.source),
         time: example.time,
         tile: example.tile,
         act: example.act,
@@ -136,23 +159,19 @@ pub fn read(bytes: &[u8]) -> Result<Lesson, Unfit> {
 
 /// `rest` has the values, then the pictures.
 fn lesson(said: Said, dim: usize, rest: &[u8]) -> Option<Lesson> {
-    let (values, mut pictures) =
-        rest.split_at_checked(said.examples.len().checked_mul(dim * 4)?)?;
+    let rows = said.examples.len() + said.usual.len();
+    let (values, mut pictures) = rest.split_at_checked(rows.checked_mul(dim * 4)?)?;
     let mut examples = Vec::with_capacity(said.examples.len());
-    let mut rows = values.chunks_exact((dim * 4).max(1));
+    let float = |four: &[u8]| f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+    let embedding = |row: &[u8]| Embedding(row.chunks_exact(4).map(float).collect());
+    let mut rows = values.chunks_exact((dim * 4).max(1)).map(embedding);
     for one in said.examples {
-        let row = rows.next()?;
-        let float = |four: &[u8]| f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
-        let embedding = Embedding(row.chunks_exact(4).map(float).collect());
+        let embedding = rows.next()?;
         let (picture, left) = pictures.split_at_checked(one.picture as usize)?;
         pictures = left;
         examples.push(Example {
             yes: one.yes,
-            source: match (one.camera, one.file) {
-                (Some(camera), None) => Source::Camera(CameraId::try_new(&camera).ok()?),
-                (None, Some(file)) => Source::File(file),
-                _ => return None,
-            },
+            source: source(one.source)?,
             time: one.time,
             tile: one.tile,
             embedding,
@@ -161,6 +180,8 @@ fn lesson(said: Said, dim: usize, rest: &[u8]) -> Option<Lesson> {
             replaced: one.replaced,
         });
     }
+    let usual = |said: SaidSource| Some((source(said)?, rows.next()?));
+    let usual = said.usual.into_iter().map(usual).collect::<Option<_>>()?;
     Some(Lesson {
         watch: WatchId::try_new(&said.watch).ok()?,
         label: LabelId::try_new(&said.label).ok()?,
@@ -168,5 +189,6 @@ fn lesson(said: Said, dim: usize, rest: &[u8]) -> Option<Lesson> {
         digest: said.digest,
         examples,
         acts: said.acts,
+        usual,
     })
 }

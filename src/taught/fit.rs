@@ -5,28 +5,37 @@
 //! zero on `w` and `b` this is a linear probe with a text prior (CLIP-Adapter and Tip-Adapter,
 //! arXiv:2110.04544 and arXiv:2111.03930, keep the text side in a sum in the same way; LP++,
 //! arXiv:2404.02285, shows that a probe which begins at the text is what one has to beat). How far
-//! examples may lead away from the prompts, the prior's width, is chosen by the evidence: the
-//! probability of the examples' kinds under each width (Laplace's approximation; MacKay, "The evidence
-//! framework applied to classification networks", 1992). One example moves little, a hundred take over,
-//! and there is nothing to be tuned. docs/taught.md compares it with others.
+//! examples may lead away from the prompts, the prior's width, is not tuned: all widths are tried, the
+//! prompts alone among them, and their weights averaged by the evidence, the probability of the examples'
+//! kinds under each (Laplace's approximation; MacKay, "The evidence framework applied to classification
+//! networks", 1992). One example moves little, a hundred take over.
+//!
+//! Examples of one kind say nothing of where the border is. They are measured from the camera's usual
+//! view, so that they move frames like themselves and not all that the camera sees. docs/taught.md
+//! compares all this with others.
 
 use ndarray::{Array1, Array2, Axis};
 
+use super::linear::{Cholesky, Reduced};
 use crate::model::Embedding;
 
-/// Widths of the prior that are tried: standard deviations of each weight, log-odds for a step of one.
-/// Embeddings of one camera differ by some tenths.
+/// Widths of the prior: standard deviations of each weight, log-odds for a step of one. Embeddings of one
+/// camera differ by some tenths.
 const WIDTHS: [f64; 8] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+/// How much more is believed beforehand in prompts that are right than in one of the widths, log-odds.
+const PROMPTS: f64 = 2.0;
 /// The prior's width of the bias, log-odds: prompts may be off by much for one camera.
 const BIAS: f64 = 4.0;
-/// The same where examples are of one kind: then a bias is all that would be learnt.
-const BIAS_OF_ONE: f64 = 0.5;
+/// The same where examples are of one kind: then nothing is known of it.
+const BIAS_OF_ONE: f64 = 0.05;
 /// Log-odds that prompts give are kept within this, so that they cannot outvote every example.
 pub const MOST_ODDS: f64 = 16.0;
 /// The rarer kind counts up to this many times.
 const RARER: f64 = 5.0;
 /// Most examples that the evidence is reckoned for; more change it little.
-const EVIDENCE: usize = 200;
+const EVIDENCE: usize = 128;
+/// Widths that weigh less than this are left out.
+const LEAST: f64 = 0.01;
 
 /// One example, as the regression sees it.
 #[derive(Debug, Clone, Copy)]
@@ -54,24 +63,30 @@ impl Learnt {
     }
 }
 
-/// Learns from `rows`, which have embeddings of one length. `None` when there are none.
-pub fn fit(rows: &[Row<'_>]) -> Option<Learnt> {
+/// Learns from `rows`, which have embeddings of one length. `usual` is the mean of what the camera sees;
+/// without it examples of one kind teach nothing. `None` when there are no rows.
+pub fn fit(rows: &[Row<'_>], usual: Option<&Embedding>) -> Option<Learnt> {
     let dim = rows.first()?.embedding.0.len();
-    let weights = balanced(rows);
-    let centre = centre(rows, dim);
-    let all = Problem::new(rows, &weights, &centre);
-    let width = match part(rows) {
+    let usual = usual.filter(|usual| usual.0.len() == dim);
+    let centre = centre(rows, dim, usual);
+    let all = Problem::new(rows, &centre);
+    let weights = match part(rows) {
         Some(part) => {
             let rows: Vec<Row<'_>> = part.iter().map(|index| rows[*index]).collect();
-            Problem::new(&rows, &balanced(&rows), &centre).likeliest_width()
+            Problem::new(&rows, &centre).weigh_widths()
         }
-        None => all.likeliest_width(),
+        None => all.weigh_widths(),
     };
-    let found = all.most_likely(width, Array1::zeros(all.features()));
-    let weights = found.iter().take(dim).copied().collect::<Array1<f64>>();
-    // The last feature is the bias, in units of its own width.
-    let bias = found[dim] * all.bias / width - weights.dot(&centre);
-    Some(Learnt { direction: weights.iter().map(|w| *w as f32).collect(), bias: bias as f32 })
+    let mut found = Array1::<f64>::zeros(all.features());
+    let mut start = found.clone();
+    for (width, weight) in weights.into_iter().filter(|(_, weight)| *weight >= LEAST) {
+        start = all.most_likely(width, start).values;
+        found.scaled_add(weight, &start);
+    }
+    let bias = found[all.features() - 1];
+    let direction = all.reduced.back(&found.iter().take(all.features() - 1).copied().collect());
+    let bias = bias - direction.dot(&centre);
+    Some(Learnt { direction: direction.iter().map(|w| *w as f32).collect(), bias: bias as f32 })
 }
 
 /// A part of many examples, evenly, each kind apart; `None` when all of them are few enough.
@@ -99,50 +114,61 @@ fn balanced(rows: &[Row<'_>]) -> Vec<f64> {
     rows.iter().map(|row| row.weight * if row.yes { yes } else { no }).collect()
 }
 
-/// Half-way between the means of both kinds; nothing where there is one kind only.
-fn centre(rows: &[Row<'_>], dim: usize) -> Array1<f64> {
+/// Half-way between the means of both kinds; with one kind, the usual view, or else its own mean.
+fn centre(rows: &[Row<'_>], dim: usize, usual: Option<&Embedding>) -> Array1<f64> {
     let mean = |kind: bool| {
         let (mut sum, mut count) = (Array1::<f64>::zeros(dim), 0.0);
         for row in rows.iter().filter(|row| row.yes == kind) {
-            sum.iter_mut()
-                .zip(&row.embedding.0)
-                .for_each(|(sum, v)| *sum += f64::from(*v) * row.weight);
+            let values = sum.iter_mut().zip(&row.embedding.0);
+            values.for_each(|(sum, value)| *sum += f64::from(*value) * row.weight);
             count += row.weight;
         }
         (count > 0.0).then(|| sum / count)
     };
-    match (mean(true), mean(false)) {
-        (Some(yes), Some(no)) => (yes + no) / 2.0,
-        _ => Array1::zeros(dim),
+    match (mean(true), mean(false), usual) {
+        (Some(yes), Some(no), _) => (yes + no) / 2.0,
+        (_, _, Some(usual)) => usual.0.iter().map(|value| f64::from(*value)).collect(),
+        (one, other, None) => one.or(other).unwrap_or_else(|| Array1::zeros(dim)),
     }
 }
 
-/// The regression: features are the centred embedding, and one for the bias.
+/// The regression: features are the centred embedding, in as few values as it takes, and one for the bias.
 struct Problem {
-    /// `[examples, dim + 1]`; the last column is one and is scaled by `bias / width` where it is used.
+    reduced: Reduced,
+    /// `[examples, features]`; the last column is one.
     x: Array2<f64>,
     /// 1 or -1.
     kinds: Array1<f64>,
     odds: Array1<f64>,
     weights: Array1<f64>,
-    /// The width of the bias.
-    bias: f64,
+    of_both: bool,
+}
+
+/// The likeliest weights under one width.
+struct Found {
+    values: Array1<f64>,
+    /// The logarithm of the examples' probability; constants left out.
+    evidence: f64,
 }
 
 impl Problem {
-    fn new(rows: &[Row<'_>], weights: &[f64], centre: &Array1<f64>) -> Self {
-        let dim = centre.len();
-        let value = |(row, column): (usize, usize)| match rows[row].embedding.0.get(column) {
-            Some(value) if column < dim => f64::from(*value) - centre[column],
-            _ => 1.0,
+    fn new(rows: &[Row<'_>], centre: &Array1<f64>) -> Self {
+        let value = |(row, column): (usize, usize)| {
+            f64::from(rows[row].embedding.0[column]) - centre[column]
         };
-        let of_both = rows.iter().any(|row| row.yes) && rows.iter().any(|row| !row.yes);
+        let reduced = Reduced::new(Array2::from_shape_fn((rows.len(), centre.len()), value));
+        let features = reduced.features();
+        let mut x = Array2::ones((rows.len(), features.ncols() + 1));
+        for (mut row, values) in x.axis_iter_mut(Axis(0)).zip(features.axis_iter(Axis(0))) {
+            row.iter_mut().zip(values).for_each(|(place, value)| *place = *value);
+        }
         Self {
-            x: Array2::from_shape_fn((rows.len(), dim + 1), value),
+            reduced,
+            x,
             kinds: rows.iter().map(|row| if row.yes { 1.0 } else { -1.0 }).collect(),
             odds: rows.iter().map(|row| row.odds.clamp(-MOST_ODDS, MOST_ODDS)).collect(),
-            weights: weights.iter().copied().collect(),
-            bias: if of_both { BIAS } else { BIAS_OF_ONE },
+            weights: balanced(rows).into(),
+            of_both: rows.iter().any(|row| row.yes) && rows.iter().any(|row| !row.yes),
         }
     }
 
@@ -150,139 +176,87 @@ impl Problem {
         self.x.ncols()
     }
 
-    /// The width under which the examples are least surprising.
-    fn likeliest_width(&self) -> f64 {
-        let mut best = (f64::NEG_INFINITY, WIDTHS[0]);
+    /// Each width with its share of the belief; what is missing to 1 is that of the prompts alone.
+    fn weigh_widths(&self) -> Vec<(f64, f64)> {
+        let mut evidence = Vec::with_capacity(WIDTHS.len());
         let mut start = Array1::zeros(self.features());
         for width in WIDTHS {
             let found = self.most_likely(width, start);
-            let evidence = self.evidence(&found, width);
-            if evidence > best.0 {
-                best = (evidence, width);
-            }
-            start = found;
+            evidence.push(found.evidence);
+            start = found.values;
         }
-        best.1
+        // Examples of one kind do not tell whether the prompts are right.
+        let prompts = match self.of_both {
+            true => self.likelihood(&self.odds) + PROMPTS,
+            false => f64::NEG_INFINITY,
+        };
+        let top = evidence.iter().copied().fold(prompts, f64::max);
+        let sum: f64 = evidence.iter().chain([&prompts]).map(|e| (e - top).exp()).sum();
+        WIDTHS.into_iter().zip(evidence.iter().map(|e| (e - top).exp() / sum)).collect()
     }
 
-    /// `x · v`, with the bias's feature scaled for `width`.
-    fn times(&self, v: &Array1<f64>, width: f64) -> Array1<f64> {
-        let mut v = v.clone();
-        v[self.features() - 1] *= self.bias / width;
-        self.x.dot(&v)
+    fn precision(&self, width: f64) -> Array1<f64> {
+        let bias = if self.of_both { BIAS } else { BIAS_OF_ONE };
+        let mut precision = Array1::from_elem(self.features(), 1.0 / (width * width));
+        precision[self.features() - 1] = 1.0 / (bias * bias);
+        precision
     }
 
-    /// `xᵀ · r`, scaled in the same way.
-    fn back(&self, r: &Array1<f64>, width: f64) -> Array1<f64> {
-        let mut v = self.x.t().dot(r);
-        v[self.features() - 1] *= self.bias / width;
-        v
+    fn log_odds(&self, v: &Array1<f64>) -> Array1<f64> {
+        self.x.dot(v) + &self.odds
     }
 
-    /// Log-odds of every example.
-    fn log_odds(&self, v: &Array1<f64>, width: f64) -> Array1<f64> {
-        self.times(v, width) + &self.odds
+    /// The logarithm of the examples' probability, by their log-odds.
+    fn likelihood(&self, odds: &Array1<f64>) -> f64 {
+        let margins = odds * &self.kinds;
+        margins.iter().zip(&self.weights).map(|(margin, w)| w * log_sigmoid(*margin)).sum()
     }
 
-    /// The likelihood's logarithm, and the prior's.
-    fn logarithm(&self, v: &Array1<f64>, width: f64) -> f64 {
-        let margins = self.log_odds(v, width) * &self.kinds;
-        let likelihood: f64 =
-            margins.iter().zip(&self.weights).map(|(margin, w)| w * log_sigmoid(*margin)).sum();
-        likelihood - v.dot(v) / (2.0 * width * width)
-    }
-
-    /// Newton's method; its steps by conjugate gradients, halved where they lead too far.
-    fn most_likely(&self, width: f64, start: Array1<f64>) -> Array1<f64> {
-        let precision = 1.0 / (width * width);
-        let mut v = start;
-        let mut now = self.logarithm(&v, width);
+    /// Newton's method, its steps halved where they lead too far.
+    fn most_likely(&self, width: f64, start: Array1<f64>) -> Found {
+        let precision = self.precision(width);
+        let value =
+            |v: &Array1<f64>| self.likelihood(&self.log_odds(v)) - (v * v).dot(&precision) / 2.0;
+        let (mut v, mut now) = (start, f64::NEG_INFINITY);
+        let mut evidence = now;
         for _ in 0..50 {
-            let odds = self.log_odds(&v, width);
+            let odds = self.log_odds(&v);
+            now = now.max(value(&v));
             let missing = |(z, kind): (&f64, &f64)| kind * sigmoid(-z * kind);
             let residual: Array1<f64> = odds.iter().zip(&self.kinds).map(missing).collect();
-            let gradient = self.back(&(residual * &self.weights), width) - &v * precision;
+            let gradient = self.x.t().dot(&(residual * &self.weights)) - &v * &precision;
             let curvature = odds.mapv(|z| sigmoid(z) * sigmoid(-z)) * &self.weights;
-            let hessian = |d: &Array1<f64>| {
-                self.back(&(self.times(d, width) * &curvature), width) + d * precision
-            };
-            let step = solve(&gradient, hessian);
+            let hessian = Cholesky::new(self.hessian(&curvature, &precision));
+            // The determinant of the prior's own is that of the diagonal.
+            let prior: f64 = precision.iter().map(|p| p.ln()).sum();
+            evidence = now - (hessian.log_determinant() - prior) / 2.0;
+            let step = hessian.solve(&gradient);
             let mut share = 1.0;
-            let next = loop {
+            let (next, reached) = loop {
                 let tried = &v + &(&step * share);
-                let value = self.logarithm(&tried, width);
-                if value >= now || share < 1e-4 {
-                    break (tried, value);
+                let reached = value(&tried);
+                if reached >= now || share < 1e-4 {
+                    break (tried, reached);
                 }
                 share /= 2.0;
             };
-            let gained = next.1 - now;
-            if gained > 0.0 {
-                (v, now) = next;
-            }
-            if gained < 1e-6 {
+            if reached <= now + 1e-6 {
                 break;
             }
+            (v, now) = (next, reached);
         }
-        v
+        Found { values: v, evidence }
     }
 
-    /// Laplace's approximation of the logarithm of the examples' probability; constants left out.
-    fn evidence(&self, v: &Array1<f64>, width: f64) -> f64 {
-        let odds = self.log_odds(v, width);
-        let roots = odds.mapv(|z| sigmoid(z) * sigmoid(-z)) * &self.weights;
-        let roots = roots.mapv(f64::sqrt);
-        let mut x = self.x.clone();
-        x.column_mut(self.features() - 1).mapv_inplace(|one| one * self.bias / width);
-        for (mut row, root) in x.axis_iter_mut(Axis(0)).zip(&roots) {
-            row *= *root * width;
+    fn hessian(&self, curvature: &Array1<f64>, precision: &Array1<f64>) -> Array2<f64> {
+        let mut scaled = self.x.clone();
+        for (mut row, curvature) in scaled.axis_iter_mut(Axis(0)).zip(curvature) {
+            row *= *curvature;
         }
-        let gram = x.dot(&x.t()) + Array2::<f64>::eye(x.nrows());
-        self.logarithm(v, width) - log_determinant(gram) / 2.0
+        let mut hessian = self.x.t().dot(&scaled);
+        hessian.diag_mut().zip_mut_with(precision, |value, precision| *value += precision);
+        hessian
     }
-}
-
-/// Conjugate gradients for `matrix · step = gradient`.
-fn solve(gradient: &Array1<f64>, matrix: impl Fn(&Array1<f64>) -> Array1<f64>) -> Array1<f64> {
-    let mut step = Array1::zeros(gradient.len());
-    let mut rest = gradient.clone();
-    let mut direction = rest.clone();
-    let mut size = rest.dot(&rest);
-    let enough = size * 1e-8;
-    for _ in 0..60 {
-        if size <= enough || size == 0.0 {
-            break;
-        }
-        let image = matrix(&direction);
-        let share = size / direction.dot(&image);
-        step.scaled_add(share, &direction);
-        rest.scaled_add(-share, &image);
-        let next = rest.dot(&rest);
-        direction = &rest + &(direction * (next / size));
-        size = next;
-    }
-    step
-}
-
-/// Of a symmetric matrix whose eigenvalues are 1 or more, by Cholesky's decomposition.
-fn log_determinant(mut matrix: Array2<f64>) -> f64 {
-    let size = matrix.nrows();
-    let mut sum = 0.0;
-    for column in 0..size {
-        let root = matrix[[column, column]].max(f64::MIN_POSITIVE).sqrt();
-        sum += 2.0 * root.ln();
-        for row in column..size {
-            matrix[[row, column]] /= root;
-        }
-        for row in column + 1..size {
-            let factor = matrix[[row, column]];
-            for other in column + 1..=row {
-                let product = factor * matrix[[other, column]];
-                matrix[[row, other]] -= product;
-            }
-        }
-    }
-    sum
 }
 
 /// `1 / (1 + exp(-x))`, by the branch whose `exp` cannot overflow.

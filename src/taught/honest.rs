@@ -50,13 +50,14 @@ pub fn leave_events_out(
         .into_iter()
         .map(|event| event.into_iter().map(|example| (example, odds(example))).collect())
         .collect();
+    let usual = lesson.usual_of(None);
     let parts = events.len().min(PARTS).max(1);
     let (mut found, mut wrong) = (0, 0);
     for part in 0..parts {
         let is_out = |index: &usize| index % parts == part;
         let rest = (0..events.len()).filter(|index| !is_out(index));
         let rows: Vec<Row<'_>> = rest.flat_map(|index| &events[index]).map(row).collect();
-        let learnt = fit(&rows);
+        let learnt = fit(&rows, usual.as_ref());
         for event in (0..events.len()).filter(is_out).map(|index| &events[index]) {
             if reaches(event, learnt.as_ref(), threshold) {
                 if event[0].0.yes { found += 1 } else { wrong += 1 }

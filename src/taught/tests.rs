@@ -78,9 +78,7 @@ fn what_cannot_be_meant_changes_nothing() {
     let error = refused(&mut lesson, contradictory.collect());
     assert!(error.contains("2000 of 2000 examples look like"), "{error}");
     assert!(refused(&mut lesson, states(1200, 1200)).contains("at most 2000"));
-    let mut other = Lesson { digest: "0".repeat(64), ..lesson.clone() };
-    other.teach(states(1, 1), false).unwrap();
-    let error = lesson.import(other, false).unwrap_err().to_string();
+    let error = lesson.of_bundle("mini", &"0".repeat(64)).unwrap_err().to_string();
     assert!(error.contains("two models cannot be compared"), "{error}");
 }
 
@@ -90,6 +88,7 @@ fn files_go_both_ways_and_damage_is_found() {
     let mut new = states(2, 2);
     new[1].picture = Some(vec![0xff, 0xd8, 1, 2, 3]);
     new[2].source = Source::File("a b.mp4".into());
+    lesson.note_usual(&new[2].source, embedding(0.1, 5));
     lesson.teach(new, false).unwrap();
     let bytes = file::write(&lesson).unwrap();
     assert_eq!(file::read(&bytes), Ok(lesson.clone()));
@@ -129,11 +128,10 @@ fn a_shelf_keeps_the_old_or_the_new() {
 }
 
 fn rows(lesson: &Lesson, odds: f64) -> Vec<Row<'_>> {
-    let row = |one| {
-        let Example { embedding, yes, .. } = one;
-        Row { embedding, yes: *yes, odds, weight: 1.0 }
-    };
-    lesson.counting().map(row).collect()
+    fn row(example: &Example, odds: f64) -> Row<'_> {
+        Row { embedding: &example.embedding, yes: example.yes, odds, weight: 1.0 }
+    }
+    lesson.counting().map(|example| row(example, odds)).collect()
 }
 
 #[test]
@@ -142,7 +140,7 @@ fn examples_tell_states_apart_that_prompts_do_not() {
         let mut lesson = lesson();
         lesson.teach(states(yes, no), false).unwrap();
         // The prompts are sure that it is never there.
-        let learnt = fit(&rows(&lesson, -6.0)).unwrap();
+        let learnt = fit(&rows(&lesson, -6.0), None).unwrap();
         let shown = learnt.probability(&embedding(0.3, 77), -6.0);
         let other = learnt.probability(&embedding(0.0, 78), -6.0);
         assert!(shown > other + 0.1, "{yes} {no}: {shown} {other}");
@@ -160,16 +158,30 @@ fn prompts_that_are_right_stay_as_they_are() {
     for row in &mut rows {
         row.odds = if row.yes { 5.0 } else { -5.0 };
     }
-    let learnt = fit(&rows).unwrap();
+    let learnt = fit(&rows, None).unwrap();
     let moved = learnt.probability(&embedding(0.15, 79), 0.0);
     assert!((0.3..0.7).contains(&moved), "{moved}");
+}
+
+#[test]
+fn one_kind_moves_what_is_like_it_and_not_all() {
+    let mut lesson = lesson();
+    lesson.teach(states(0, 5), true).unwrap();
+    let usual = embedding(0.3, 90);
+    let learnt = fit(&rows(&lesson, 1.0), Some(&usual)).unwrap();
+    let (like, other) = (embedding(0.0, 82), embedding(0.3, 83));
+    assert!(learnt.probability(&like, 1.0) < 0.5);
+    assert!(learnt.probability(&other, 1.0) > 0.6);
+    // Of nothing but copies of each other nothing can be said.
+    let learnt = fit(&rows(&lesson, 1.0), None).unwrap();
+    assert!(learnt.probability(&other, 1.0) > 0.6);
 }
 
 #[test]
 fn the_rarer_kind_is_heard() {
     let mut lesson = lesson();
     lesson.teach(states(2, 200), false).unwrap();
-    let learnt = fit(&rows(&lesson, 0.0)).unwrap();
+    let learnt = fit(&rows(&lesson, 0.0), None).unwrap();
     assert!(learnt.probability(&embedding(0.3, 80), 0.0) > 0.5);
     assert!(learnt.probability(&embedding(0.0, 81), 0.0) < 0.1);
 }

@@ -126,6 +126,7 @@ impl Footage {
                 set: set.clone(),
                 encoder: Box::new(model.warm_image_encoder(cameras.len())?),
                 pace: Pace::AsFastAsPossible,
+                keeping: None,
             };
             let (mut trouble, mut ended) = (None, 0);
             let ran = live::run(live, |notice| {

@@ -79,6 +79,7 @@ fn group(subjects: &[Subject<'_>], cameras: Vec<CameraId>) -> Option<TaughtGroup
 /// A label and its examples.
 struct Subject<'a> {
     label: usize,
+    lesson: &'a Lesson,
     examples: Vec<&'a Example>,
     /// What the prompts give each.
     odds: Vec<f64>,
@@ -104,7 +105,7 @@ impl<'a> Subject<'a> {
         let logit = (watch.score, model.logit_scale, model.logit_bias);
         let odds = cosines(&embeddings, matrix).into_iter();
         let odds = odds.map(|cosines| prompt_odds(cosines, &unworded, label, logit)).collect();
-        Some(Self { label, examples, odds })
+        Some(Self { label, lesson, examples, odds })
     }
 
     /// Whether `camera` has examples of its own, and others have some too.
@@ -123,7 +124,8 @@ impl<'a> Subject<'a> {
             weight: weight(example),
         };
         let rows: Vec<Row<'_>> = self.examples.iter().zip(&self.odds).map(row).collect();
-        fit(&rows)
+        let usual = self.lesson.usual_of(Some(&Source::Camera(camera.clone())));
+        fit(&rows, usual.as_ref())
     }
 }
 

@@ -74,6 +74,14 @@ impl<'a> Scorer<'a> {
         best
     }
 
+    /// The log-odds that the prompts of the label at `place` give each of `embeddings`.
+    pub fn odds(&self, place: usize, embeddings: &[&Embedding]) -> Vec<f64> {
+        let kind = (self.watch.score, self.scale, self.bias);
+        let unworded = &self.watch.taught.unworded;
+        let cosines = cosines(embeddings, self.watch.matrix.view()).into_iter();
+        cosines.map(|cosines| prompt_odds(cosines, unworded, place, kind)).collect()
+    }
+
     fn probabilities(&self, mut values: Vec<f32>) -> Vec<Probability> {
         let labels = self.watch.labels.len();
         let steps = values.split_off(labels.min(values.len()));

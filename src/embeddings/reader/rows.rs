@@ -21,6 +21,13 @@ pub struct Place {
     picture: u64,
 }
 
+impl Place {
+    /// Whether a picture of its frame was kept.
+    pub fn has_picture(&self) -> bool {
+        self.picture > 0
+    }
+}
+
 impl History {
     /// The rows that `filter` lets through, oldest days first. Rows only, not what is in them: a day has
     /// some hundred thousand.
