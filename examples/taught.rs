@@ -4,7 +4,8 @@
 //! do not count) says. Draws 1, 2, 5 and 10 frames of each state ten times from the clip's first half, and
 //! tests on the second. Where a half lacks a state, other frames of the whole clip are tested, and that is
 //! said. Prints one JSON object: for each method and number the balanced accuracy at a probability of 0.5,
-//! its mean and its standard deviation over the draws. `scripts/taught-bench` runs it over all clips.
+//! its mean and its standard deviation over the draws, and the mean of Brier's score (squared error of the
+//! probability, the states weighing the same). `scripts/taught-bench` runs it over all clips.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -68,7 +69,7 @@ fn main() -> anyhow::Result<()> {
                     let (taught, rest) = drawn(pool, *number, seed);
                     accuracy(&taught, if halves { &second } else { &rest }, *method, &usual)
                 };
-                spread(&(0..DRAWS).map(draw).collect::<Vec<f64>>())
+                spread(&(0..DRAWS).map(draw).collect::<Vec<_>>())
             })
             .collect();
         rows.push(json!({ "method": name, "figures": figures }));
@@ -254,21 +255,28 @@ fn tip_adapter(taught: &[&Frame], alpha: f64) -> Judge {
     })
 }
 
-/// The mean of the shares that are right of each state.
-fn accuracy(taught: &[&Frame], tested: &[&Frame], method: Method, usual: &Embedding) -> f64 {
+/// The mean of the shares that are right of each state, and Brier's score.
+fn accuracy(taught: &[&Frame], tested: &[&Frame], method: Method, usual: &Embedding) -> (f64, f64) {
     let judge = method(taught, usual);
-    let share = |kind: bool| {
-        let of: Vec<&&Frame> = tested.iter().filter(|frame| frame.yes == kind).collect();
-        let right = of.iter().filter(|f| (judge(&f.embedding, f.odds) >= 0.5) == kind).count();
-        right as f64 / of.len().max(1) as f64
+    let mean = |of: fn(f64, bool) -> f64| {
+        let of_kind = |kind: bool| {
+            let all: Vec<&&Frame> = tested.iter().filter(|frame| frame.yes == kind).collect();
+            let sum: f64 = all.iter().map(|f| of(judge(&f.embedding, f.odds), kind)).sum();
+            sum / all.len().max(1) as f64
+        };
+        (of_kind(true) + of_kind(false)) / 2.0
     };
-    (share(true) + share(false)) / 2.0
+    let right = mean(|p, kind| f64::from(u8::from((p >= 0.5) == kind)));
+    let error = mean(|p, kind| (p.clamp(0.0, 1.0) - f64::from(u8::from(kind))).powi(2));
+    (right, error)
 }
 
-fn spread(values: &[f64]) -> [f64; 2] {
+fn spread(drawn: &[(f64, f64)]) -> [f64; 3] {
+    let values: Vec<f64> = drawn.iter().map(|(right, _)| *right).collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let square = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-    [mean, (square / values.len() as f64).sqrt()]
+    let error = drawn.iter().map(|(_, error)| *error).sum::<f64>();
+    [mean, (square / values.len() as f64).sqrt(), error / values.len() as f64]
 }
 
 /// Milliseconds that a thousand examples take to be learnt.

@@ -30,7 +30,8 @@ fn a_camera_is_switched_and_a_threshold_set_by_topic() {
     let topic = "seewhen/test/yard/enabled/set";
     let reply = bench.heard.expect("/reply", SOON, |heard| heard.json()["topic"] == topic).json();
     let wanted = json!({ "id": null, "topic": topic, "command": "disable", "ok": true,
-        "reason": null, "persisted": true, "notes": [], "explanation": null });
+        "reason": null, "persisted": true, "notes": [], "explanation": null,
+        "taught": null });
     assert_eq!(reply, wanted);
     assert!(kept(&seewhen).contains("enabled = false"), "{}", kept(&seewhen));
     let frames = seewhen.log().matches("frames are flowing").count();

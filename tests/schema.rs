@@ -140,7 +140,10 @@ fn explanation(full: bool) -> Value {
 fn answer() -> Answer {
     let tag = Tag { id: Some("1".into()), topic: Some("t".into()), command: Some("enable") };
     let notes = vec!["clear went along".to_owned()];
-    Answer { tag, result: Ok(Done { persisted: Some(true), notes, explanation: None }) }
+    Answer {
+        tag,
+        result: Ok(Done { persisted: Some(true), notes, explanation: None, taught: None }),
+    }
 }
 
 /// A payload with everything in it, for each schema.

@@ -4,76 +4,19 @@
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 #![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
+#[path = "support/history.rs"]
+mod history;
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Output;
-use std::sync::{Arc, LazyLock};
-use std::thread::Builder;
-use std::time::Duration;
+use std::sync::Arc;
 
-use seewhen::capture::gstreamer::{Decoders, Opener, Pace};
-use seewhen::capture::sampler::Sampler;
-use seewhen::capture::{CaptureError, Open as _, Pulled};
-use seewhen::clip::ImageEncoder as _;
-use seewhen::clock::Clock;
-use seewhen::config::{CameraSource, ModelConfig, Network};
-use seewhen::daemon::model::Model;
-use seewhen::embeddings::writer::{self, Limits, Writer};
+use history::{FRAMES, MODEL, START, clip, write};
 use seewhen::embeddings::{Seen, Tally};
-use seewhen::model::{
-    CameraId, Captured, DecoderChoice, Embedding, Every, Moment, NodeId, Picture, View, WallTime,
-};
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// 2026-11-18 06:00:00 UTC.
-const START: f64 = 1_794_981_600.0;
-const EVERY: f64 = 0.125;
-
-static MODEL: LazyLock<Model> = LazyLock::new(|| Model::load(&ModelConfig::default()).unwrap());
-
-/// The clip's frames, eight a second, with their embeddings.
-static FRAMES: LazyLock<Vec<(Arc<Picture>, Embedding)>> = LazyLock::new(|| {
-    seewhen::capture::gstreamer::init().unwrap();
-    let every = Every::Interval(Duration::from_secs_f64(EVERY));
-    let opener = Opener {
-        source: CameraSource::File(support::bikes()),
-        every,
-        decoders: Decoders::new(DecoderChoice::Software),
-        network: Network::default(),
-        region: None,
-        repeat: false,
-        pace: Pace::AsFastAsPossible,
-        clock: Clock::start(),
-    };
-    let mut encoder = MODEL.image_encoder().unwrap();
-    let (mut source, mut sampler) = (opener.open().unwrap(), Sampler::new(every));
-    let mut frames = Vec::new();
-    loop {
-        match source.pull(Duration::from_millis(100), &mut sampler) {
-            Ok(Pulled::Frame(picture, _)) => {
-                let embedding = encoder.encode(&[(&picture, View::default())]).unwrap().remove(0);
-                frames.push((Arc::new(picture), embedding));
-            }
-            Ok(_) => {}
-            Err(CaptureError::End) => return frames,
-            Err(error) => panic!("{error}"),
-        }
-    }
-});
-
-/// The clip as a camera saw it from `start` on.
-fn clip(camera: &str, start: f64) -> impl Iterator<Item = Seen> {
-    let camera = CameraId::try_new(camera).unwrap();
-    FRAMES.iter().enumerate().map(move |(number, (picture, embedding))| Seen {
-        camera: camera.clone(),
-        captured: Captured { at: Moment::default(), time: WallTime(start + number as f64 * EVERY) },
-        embeddings: [embedding.clone()].into(),
-        picture: Some(picture.clone()),
-    })
-}
 
 struct Node {
     folder: TempDir,
@@ -111,32 +54,6 @@ impl Node {
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
-}
-
-fn write(
-    folder: &Path,
-    digest: &str,
-    frames: impl Iterator<Item = Seen>,
-    pictures: bool,
-) -> Arc<Tally> {
-    let (to, inbox) = crossbeam_channel::bounded(8);
-    let tally = Arc::<Tally>::default();
-    let writer = Writer {
-        inbox,
-        folder: folder.to_owned(),
-        node: NodeId::try_new("test").unwrap(),
-        bundle: "mini".to_owned(),
-        digest: digest.to_owned(),
-        limits: Limits { keep: Duration::from_secs(3650 * 86_400), size: 100 << 20 },
-        pictures,
-        retry: Duration::ZERO,
-        tally: tally.clone(),
-    };
-    let thread = Builder::new().spawn(move || writer::run(writer)).unwrap();
-    frames.for_each(|seen| to.send(seen).unwrap());
-    drop(to);
-    thread.join().unwrap();
-    tally
 }
 
 fn text(bytes: &[u8]) -> String {

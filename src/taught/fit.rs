@@ -11,8 +11,8 @@
 //! networks", 1992). One example moves little, a hundred take over.
 //!
 //! Examples of one kind say nothing of where the border is. They are measured from the camera's usual
-//! view, so that they move frames like themselves and not all that the camera sees. docs/taught.md
-//! compares all this with others.
+//! view, so that they move frames like themselves and not all that the camera sees; where they are that view,
+//! all is meant. docs/taught.md compares all this with others.
 
 use ndarray::{Array1, Array2, Axis};
 
@@ -26,8 +26,10 @@ const WIDTHS: [f64; 8] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
 const PROMPTS: f64 = 2.0;
 /// The prior's width of the bias, log-odds: prompts may be off by much for one camera.
 const BIAS: f64 = 4.0;
-/// The same where examples are of one kind: then nothing is known of it.
+/// The same where examples are of one kind: then nothing is known of it…
 const BIAS_OF_ONE: f64 = 0.05;
+/// …unless they are the usual view itself, no further from it than this: whoever says so means all of it.
+const AS_USUAL: f64 = 0.15;
 /// Log-odds that prompts give are kept within this, so that they cannot outvote every example.
 pub const MOST_ODDS: f64 = 16.0;
 /// The rarer kind counts up to this many times.
@@ -69,11 +71,11 @@ pub fn fit(rows: &[Row<'_>], usual: Option<&Embedding>) -> Option<Learnt> {
     let dim = rows.first()?.embedding.0.len();
     let usual = usual.filter(|usual| usual.0.len() == dim);
     let centre = centre(rows, dim, usual);
-    let all = Problem::new(rows, &centre);
+    let all = Problem::new(rows, &centre, usual.is_some());
     let weights = match part(rows) {
         Some(part) => {
             let rows: Vec<Row<'_>> = part.iter().map(|index| rows[*index]).collect();
-            Problem::new(&rows, &centre).weigh_widths()
+            Problem::new(&rows, &centre, usual.is_some()).weigh_widths()
         }
         None => all.weigh_widths(),
     };
@@ -142,6 +144,8 @@ struct Problem {
     odds: Array1<f64>,
     weights: Array1<f64>,
     of_both: bool,
+    /// The prior's width of the bias.
+    bias: f64,
 }
 
 /// The likeliest weights under one width.
@@ -152,11 +156,16 @@ struct Found {
 }
 
 impl Problem {
-    fn new(rows: &[Row<'_>], centre: &Array1<f64>) -> Self {
+    /// `centre` may be the `usual` view.
+    fn new(rows: &[Row<'_>], centre: &Array1<f64>, usual: bool) -> Self {
         let value = |(row, column): (usize, usize)| {
             f64::from(rows[row].embedding.0[column]) - centre[column]
         };
-        let reduced = Reduced::new(Array2::from_shape_fn((rows.len(), centre.len()), value));
+        let centred = Array2::from_shape_fn((rows.len(), centre.len()), value);
+        let far = centred.mean_axis(Axis(0)).map_or(0.0, |mean| mean.dot(&mean).sqrt());
+        let of_both = rows.iter().any(|row| row.yes) && rows.iter().any(|row| !row.yes);
+        let bias = if of_both || (usual && far < AS_USUAL) { BIAS } else { BIAS_OF_ONE };
+        let reduced = Reduced::new(centred);
         let features = reduced.features();
         let mut x = Array2::ones((rows.len(), features.ncols() + 1));
         for (mut row, values) in x.axis_iter_mut(Axis(0)).zip(features.axis_iter(Axis(0))) {
@@ -168,7 +177,8 @@ impl Problem {
             kinds: rows.iter().map(|row| if row.yes { 1.0 } else { -1.0 }).collect(),
             odds: rows.iter().map(|row| row.odds.clamp(-MOST_ODDS, MOST_ODDS)).collect(),
             weights: balanced(rows).into(),
-            of_both: rows.iter().any(|row| row.yes) && rows.iter().any(|row| !row.yes),
+            of_both,
+            bias,
         }
     }
 
@@ -196,7 +206,7 @@ impl Problem {
     }
 
     fn precision(&self, width: f64) -> Array1<f64> {
-        let bias = if self.of_both { BIAS } else { BIAS_OF_ONE };
+        let bias = self.bias;
         let mut precision = Array1::from_elem(self.features(), 1.0 / (width * width));
         precision[self.features() - 1] = 1.0 / (bias * bias);
         precision

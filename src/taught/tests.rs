@@ -172,7 +172,10 @@ fn one_kind_moves_what_is_like_it_and_not_all() {
     let (like, other) = (embedding(0.0, 82), embedding(0.3, 83));
     assert!(learnt.probability(&like, 1.0) < 0.5);
     assert!(learnt.probability(&other, 1.0) > 0.6);
-    // Of nothing but copies of each other nothing can be said.
+    // Whoever says so of the usual view means all of it.
+    let learnt = fit(&rows(&lesson, 1.0), Some(&embedding(0.0, 91))).unwrap();
+    assert!(learnt.probability(&other, 1.0) < 0.3);
+    // Nothing is known of what is usual.
     let learnt = fit(&rows(&lesson, 1.0), None).unwrap();
     assert!(learnt.probability(&other, 1.0) > 0.6);
 }

@@ -166,8 +166,6 @@ fn moment(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn times_into_a_file() {
         for (text, span) in [

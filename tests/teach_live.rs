@@ -1,0 +1,93 @@
+//! Promise: a running seewhen learns by command and from other processes, at once; a restart keeps it.
+
+#![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
+
+#[path = "support/commands.rs"]
+mod bench;
+mod support;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bench::{Bench, SOON, still};
+use serde_json::{Value, json};
+use support::{Broker, Seewhen};
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+/// The first probability of the bars from now on that is wanted.
+#[track_caller]
+fn probability(bench: &Bench<'_>, wanted: impl Fn(f64) -> bool) -> f64 {
+    let all = || bench.heard.on("garden/probabilities");
+    let before = all().len();
+    support::wait_for("a probability", SOON, || {
+        let newer = all().into_iter().skip(before);
+        let mut found = newer.map(|one| one.json()["probabilities"]["bars"].as_f64().unwrap());
+        found.find(|p| wanted(*p))
+    })
+}
+
+fn teach(kind: &str) -> Value {
+    // A frame that is surely on the disk.
+    let time = now() - 1.5;
+    json!({ "command": "teach", "camera": "yard", "watch": "garden", "label": "bars", kind: [time] })
+}
+
+#[test]
+fn teaching_takes_effect_at_once_and_survives() {
+    let broker = Broker::start();
+    let bench = Bench::new(&broker);
+    let seewhen = Seewhen::start(&still(&broker));
+    let before = probability(&bench, |_| true);
+    assert!(before < 0.1, "the words are nearly sure that it is not: {before}");
+    std::thread::sleep(Duration::from_secs(3));
+    let reply = bench.done(teach("yes"));
+    assert_eq!(reply["taught"], json!({ "yes": 1, "no": 0 }), "{reply}");
+    assert_eq!(reply["persisted"], true);
+    let after = probability(&bench, |p| p > before + 0.2);
+
+    // Over a restart, and over a kill.
+    let seewhen = bench.restart(seewhen);
+    probability(&bench, |p| (p - after).abs() < 1e-4);
+
+    let undo = json!({ "command": "undo_teach", "watch": "garden", "label": "bars" });
+    let reply = bench.done(undo.clone());
+    assert_eq!(reply["taught"], json!({ "yes": 0, "no": 0 }));
+    probability(&bench, |p| (p - before).abs() < 1e-4);
+    assert!(bench.refused(undo).contains("no act of teaching"));
+    for (command, words) in [
+        (
+            json!({ "command": "teach", "camera": "yard", "watch": "garden", "label": "bars",
+            "yes": [1000.0] }),
+            "no frame of camera yard is kept",
+        ),
+        (
+            json!({ "command": "teach", "camera": "yard", "watch": "garden", "label": "grass",
+            "yes": [now()] }),
+            "is background",
+        ),
+        (
+            json!({ "command": "teach", "camera": "yard", "watch": "garden", "label": "bras",
+            "yes": [now()] }),
+            "no label \"bras\"",
+        ),
+        (
+            json!({ "command": "teach", "camera": "yard", "watch": "garden", "label": "bars",
+            "yes": ["last event"], "no": "yesterday" }),
+            "write how long ago",
+        ),
+    ] {
+        let reason = bench.refused(command);
+        assert!(reason.contains(words), "{words:?} is not in {reason}");
+    }
+
+    // Another process teaches; nobody tells this one.
+    let mut other = support::command();
+    other.args(["teach", "yard/garden/bars", "--yes", "2s", "--config"]);
+    other.arg(seewhen.folder.path().join("seewhen.toml"));
+    let output = other.env("STATE_DIRECTORY", seewhen.folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    seewhen.expect_log("lessons were changed by another process", SOON);
+    probability(&bench, |p| p > before + 0.2);
+}
