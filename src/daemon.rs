@@ -16,6 +16,7 @@ mod learning;
 pub mod lessons;
 pub mod live;
 pub mod model;
+mod relearn;
 pub mod search;
 mod system;
 pub mod teach;
@@ -117,6 +118,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let base = Base::new(disk)?;
     capture::gstreamer::init()?;
     let model = Arc::new(Model::load(&config.model)?);
+    relearn::relearn(&config, &model);
     let learning = Learning::start(&config);
     let set = Arc::new(lessons::watches(&config, &model, &mut model.embedder(), 1)?);
     let status = Arc::new(Status::default());

@@ -25,6 +25,20 @@ pub fn encode(picture: &Picture, quality: u8) -> turbojpeg::Result<Vec<u8>> {
     compressor.compress_to_vec(image)
 }
 
+/// The pixels of a JPEG.
+///
+/// # Errors
+/// When it is none.
+pub fn decode(jpeg: &[u8]) -> turbojpeg::Result<Picture> {
+    let image = turbojpeg::decompress(jpeg, PixelFormat::RGB)?;
+    let row = image.width * 3;
+    let rows = image.pixels.chunks(image.pitch.max(1)).take(image.height);
+    let rgb = rows.flat_map(|pixels| pixels.iter().take(row).copied()).collect();
+    // A JPEG has 65,500 pixels to a side at most.
+    let side = |pixels: usize| u32::try_from(pixels).unwrap_or_default();
+    Ok(Picture { width: side(image.width), height: side(image.height), rgb })
+}
+
 /// The picture at most `width` pixels wide, in its proportions; `None` when it is no wider as it is.
 pub fn narrower(picture: &Picture, width: u32) -> Option<Picture> {
     if picture.width <= width || width == 0 {

@@ -108,6 +108,8 @@ fn explanation(full: bool) -> Value {
         key: key(),
         verdict: if full { Verdict::On } else { Verdict::Background },
         score: ScoreKind::Softmax,
+        taught: if full { vec![label("parcel")] } else { Vec::new() },
+        is_blank: false,
         frame: full.then(|| SeenFrame {
             time: WallTime(4.0),
             age: second,

@@ -6,6 +6,8 @@
 //! ratio tells something on a machine that does other things too; preprocessing by size of the
 //! frame; and, with `--video`, whole cameras.
 
+mod scores;
+
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -21,14 +23,12 @@ use crate::capture::gstreamer::Pace;
 use crate::clip::ImageEncoder as _;
 use crate::clip::onnx::OnnxImageEncoder;
 use crate::clip::preprocess::Preprocessor;
-use crate::clip::scoring::{cosines, probabilities};
 use crate::config::{self, Camera, CameraSource, ModelConfig, Network};
 use crate::daemon::live::{self, Flow, Live};
 use crate::daemon::model::Model;
 use crate::daemon::trial::{self, Trial};
 use crate::model::{
-    CameraChange, CameraId, CameraState, DecoderChoice, Embedding, Every, LabelId, Picture, View,
-    WatchId,
+    CameraChange, CameraId, CameraState, DecoderChoice, Every, LabelId, Picture, View, WatchId,
 };
 use crate::watch::{Label, Notice, ScoreKind, Taught, Watch, WatchSet, WatchedCamera};
 
@@ -121,6 +121,12 @@ enum Line<'a> {
         pictures: usize,
         milliseconds: f64,
     },
+    /// What they take longer when each of so many labels is taught too.
+    Taught {
+        labels: usize,
+        pictures: usize,
+        milliseconds: f64,
+    },
     Cameras {
         cameras: u16,
         frames_per_second: f64,
@@ -160,7 +166,8 @@ fn parts(args: &Args) -> anyhow::Result<OnnxImageEncoder> {
         print(args, &Line::Preprocess { width, height, milliseconds })?;
     }
     let mut encoder = model.image_encoder()?;
-    print(args, &scoring(args, &mut encoder)?)?;
+    print(args, &scores::prompts(args, &mut encoder)?)?;
+    print(args, &scores::taught(args, &mut encoder)?)?;
     Ok(encoder)
 }
 
@@ -210,27 +217,6 @@ fn preprocessing(args: &Args, model: &Model, size: (u32, u32)) -> anyhow::Result
         runs += 1;
     }
     Ok(started.elapsed().as_secs_f64() * 1000.0 / f64::from(runs))
-}
-
-fn scoring(args: &Args, encoder: &mut OnnxImageEncoder) -> anyhow::Result<Line<'static>> {
-    const PICTURES: usize = 16;
-    let dim = encoder.encode(&[(&picture(FRAME), View::default())])?[0].0.len();
-    let set = watches(1, args.labels as usize, dim)?;
-    let matrix = set.watches[0].matrix.view();
-    // Any unit vectors will do: labels are some.
-    let rows = matrix.rows().into_iter().cycle().take(PICTURES);
-    let pictures: Vec<Embedding> = rows.map(|row| Embedding(row.to_vec())).collect();
-    let pictures: Vec<&Embedding> = pictures.iter().collect();
-    let (started, mut runs) = (Instant::now(), 0_u32);
-    while started.elapsed() < args.seconds / 2 {
-        for cosines in cosines(&pictures, matrix) {
-            let scores = probabilities(&cosines, ScoreKind::Softmax, set.logit_scale, 0.0);
-            std::hint::black_box(scores);
-        }
-        runs += 1;
-    }
-    let milliseconds = started.elapsed().as_secs_f64() * 1000.0 / f64::from(runs);
-    Ok(Line::Scores { labels: args.labels, pictures: PICTURES, milliseconds })
 }
 
 /// The model is loaded once here, and memory is read while all of it is at work, so that it is that
@@ -386,6 +372,10 @@ fn table(out: &mut impl Write, line: &Line<'_>) -> io::Result<()> {
         Line::Scores { labels, pictures, milliseconds } => writeln!(
             out,
             "probabilities of {labels} labels for {pictures} pictures: {milliseconds:.2} ms"
+        ),
+        Line::Taught { labels, pictures, milliseconds } => writeln!(
+            out,
+            "{labels} taught labels for {pictures} pictures take {milliseconds:.2} ms on top"
         ),
         Line::Cameras { cameras, frames_per_second } => {
             writeln!(out, "{cameras} cameras, decoding included: {frames_per_second:.1} frames/s")

@@ -120,6 +120,10 @@ pub struct Explanation {
     pub key: LabelKey,
     pub verdict: Verdict,
     pub score: ScoreKind,
+    /// The labels that go by examples on this camera: they compete with none.
+    pub taught: Vec<LabelId>,
+    /// It has neither prompts nor examples.
+    pub is_blank: bool,
     pub frame: Option<SeenFrame>,
     /// `None` for a label without a threshold.
     pub standing: Option<Standing>,
@@ -140,10 +144,18 @@ impl Explanation {
         frame.probabilities.iter().find(|(label, _)| *label == self.key.label).map(|(_, p)| *p)
     }
 
-    /// The most probable other label. With `sigmoid` labels do not compete, and there is none.
+    pub fn is_taught(&self) -> bool {
+        self.taught.contains(&self.key.label)
+    }
+
+    /// The most probable other label. With `sigmoid`, and for what was taught, labels do not compete, and
+    /// there is none.
     pub fn rival(&self) -> Option<&(LabelId, Probability)> {
-        let frame = self.frame.as_ref().filter(|_| self.score == ScoreKind::Softmax)?;
-        let others = frame.probabilities.iter().filter(|(label, _)| *label != self.key.label);
+        let competes = self.score == ScoreKind::Softmax && !self.is_taught() && !self.is_blank;
+        let frame = self.frame.as_ref().filter(|_| competes)?;
+        let others = frame.probabilities.iter();
+        let others =
+            others.filter(|(label, _)| *label != self.key.label && !self.taught.contains(label));
         others.max_by(|(_, a), (_, b)| a.total_cmp(b))
     }
 
@@ -201,6 +213,10 @@ impl Explanation {
                 None => "outside its schedule".to_owned(),
             },
             Verdict::BelowThreshold => {
+                if self.is_blank {
+                    return "it has no prompts, and was not taught yet (seewhen teach, or the page)"
+                        .to_owned();
+                }
                 let p = self.probability().unwrap_or_default();
                 let (shown, threshold) = figures(p, standing.threshold);
                 format!(

@@ -6,7 +6,8 @@ use std::fmt;
 
 use super::{LabelMemory, Phase, Rules};
 use crate::model::{
-    CameraChange, CameraState, Captured, LabelId, LabelKey, ModelState, Probability, WatchScore,
+    CameraChange, CameraId, CameraState, Captured, LabelId, LabelKey, ModelState, Probability,
+    WatchScore,
 };
 use crate::watch::explanation::{Explanation, OpenStay, SeenFrame, Standing, Unknown, Verdict};
 use crate::watch::{LabelRule, Scored, Watch};
@@ -62,6 +63,8 @@ impl Rules {
                 Some(rule) => self.verdict(key, rule, memory, look, around),
             },
             score: watch.score,
+            taught: taught(watch, &key.camera),
+            is_blank: is_blank(watch, key),
             frame: look.map(|look| SeenFrame {
                 time: look.captured.time,
                 age: around.now.at.since(look.captured.at),
@@ -180,4 +183,18 @@ impl LabelMemory {
 fn listed(names: impl Iterator<Item = impl fmt::Display>) -> String {
     let names: Vec<String> = names.map(|name| name.to_string()).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// The labels of the watch that go by examples on `camera`.
+fn taught(watch: &Watch, camera: &CameraId) -> Vec<LabelId> {
+    let group = watch.taught.on(camera);
+    let places = group.map(|group| group.labels.as_slice()).unwrap_or_default();
+    places.iter().filter_map(|place| Some(watch.labels.get(*place)?.id.clone())).collect()
+}
+
+/// Whether the label has neither prompts nor examples.
+fn is_blank(watch: &Watch, key: &LabelKey) -> bool {
+    let is_it = |place: &&usize| watch.labels.get(**place).is_some_and(|one| one.id == key.label);
+    let unworded = watch.taught.unworded.iter().any(|place| is_it(&place));
+    unworded && !taught(watch, &key.camera).contains(&key.label)
 }

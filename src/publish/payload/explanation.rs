@@ -44,6 +44,7 @@ pub fn explanation_fields(explanation: &Explanation) -> Value {
         "rule": explanation.standing.as_ref().map(standing),
         "frame": frame,
         "camera_status": camera,
+        "taught": explanation.is_taught(),
         "model": &*explanation.model,
     })
 }
