@@ -63,6 +63,7 @@ const DEFAULTS: File<'_> = File {
         keep = "30d"
         max_size = 2048
         pictures = false
+        [taught]
         [commands]
         enabled = true
         persist = true

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -71,10 +72,10 @@ impl Shelf {
             let path = path.to_owned();
             move |cause| ShelfError::Io { path, cause }
         };
-        fs::create_dir_all(&self.folder).map_err(named(&self.folder))?;
+        self.make_folder().map_err(named(&self.folder))?;
         let lock = self.folder.join(".lock");
         // Held until it is dropped; the file stays, or another could lock a new one meanwhile.
-        let held = File::create(&lock).map_err(named(&lock))?;
+        let held = create(&lock, &self.folder).map_err(named(&lock))?;
         held.lock().map_err(named(&lock))?;
         let path = self.path(watch, label);
         let (lesson, told) = change(self.read(watch, label)?)?;
@@ -88,6 +89,18 @@ impl Shelf {
             },
         }
         Ok(told)
+    }
+
+    /// Whoever teaches first makes the folder: root too, for whose service it then is.
+    fn make_folder(&self) -> io::Result<()> {
+        if self.folder.is_dir() {
+            return Ok(());
+        }
+        let there = self.folder.ancestors().find(|folder| folder.is_dir());
+        fs::DirBuilder::new().recursive(true).mode(0o750).create(&self.folder)?;
+        let Some(there) = there else { return Ok(()) };
+        let new = self.folder.ancestors().take_while(|folder| *folder != there);
+        new.into_iter().try_for_each(|folder| give(folder, there))
     }
 
     /// Changes whenever a lesson does; `None` while there is no folder.
@@ -119,12 +132,33 @@ pub fn replace(path: &Path, lesson: &Lesson) -> io::Result<()> {
     let bytes = file::write(lesson).ok_or(ErrorKind::InvalidData)?;
     // Always under the same name, so that what a crash leaves is overwritten by the next change.
     let new = path.with_extension(UNFINISHED);
-    let mut file = File::create(&new)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut file = create(&new, folder)?;
     let written = file.write_all(&bytes).and_then(|()| file.sync_all());
     drop(file);
     if let Err(error) = written.and_then(|()| fs::rename(&new, path)) {
         return fs::remove_file(&new).and(Err(error));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder)?.sync_all()
+}
+
+/// A file for the folder's owner and group alone: pictures may be in it.
+fn create(path: &Path, folder: &Path) -> io::Result<File> {
+    let file = File::options().write(true).create(true).truncate(true).mode(0o640).open(path)?;
+    give(path, folder)?;
+    Ok(file)
+}
+
+/// Gives what root has made to the owner of `like`; who is not root owns it already.
+fn give(path: &Path, like: &Path) -> io::Result<()> {
+    let (own, like) = (fs::metadata(path)?, fs::metadata(like)?);
+    if own.uid() == like.uid() && own.gid() == like.gid() {
+        return Ok(());
+    }
+    match chown(path, Some(like.uid()), Some(like.gid())) {
+        // Another's folder that we may write to: so may its owner not.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
 }
