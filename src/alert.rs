@@ -16,8 +16,8 @@ use tokio::time::MissedTickBehavior;
 use self::rules::{Rules, Surroundings};
 use crate::clock::Clock;
 use crate::model::{
-    CameraChange, CameraId, CameraState, Event, EventKind, ModelState, Moment, Picture, WatchId,
-    WatchScore,
+    CameraChange, CameraId, CameraState, Event, EventKind, ModelState, Moment, Picture, ProblemKind,
+    WatchId, WatchScore,
 };
 use crate::watch::{Notice, Observation, Request, Scored, WatchSet};
 
@@ -38,7 +38,7 @@ pub struct Alerts {
 pub async fn run(alerts: Alerts) {
     let Alerts { mut inbox, mut sets, out, mut requests, clock } = alerts;
     let first = sets.borrow_and_update().clone();
-    let mut teller = Teller { out, told: HashMap::new() };
+    let mut teller = Teller { out, told: HashMap::new(), problems: HashMap::new() };
     let mut rules = Rules::new(first.clone());
     let mut around = Around { cameras: HashMap::new(), model: ModelState::Working };
     let mut ticks = tokio::time::interval(TICK);
@@ -63,6 +63,8 @@ pub async fn run(alerts: Alerts) {
                 Some(Observation::Camera(change)) if rules.set().is_off(&change.camera) => {}
                 Some(Observation::Camera(change)) => {
                     around.cameras.insert(change.camera.clone(), change.clone());
+                    // Whoever is told forgets the problem with the frames.
+                    teller.problems.remove(&change.camera);
                     // In the media's own time every frame still counts; the end comes last.
                     if clock.is_some() && !change.available() {
                         let ended = rules.camera_lost(&change.camera, change.captured.at);
@@ -127,6 +129,7 @@ async fn adopt(rules: &mut Rules, set: &Arc<WatchSet>, teller: &mut Teller, cloc
 async fn observe(rules: &mut Rules, scored: &Scored, teller: &mut Teller, clock: Option<Clock>) {
     adopt(rules, &scored.rules, teller, clock).await;
     let events = rules.observe(scored);
+    teller.view(scored).await;
     teller.probabilities(scored, &events).await;
     teller.events_of(events, rules.set(), Some(&scored.picture)).await;
 }
@@ -136,6 +139,8 @@ struct Teller {
     out: mpsc::Sender<Notice>,
     /// When each watch's probabilities were last told.
     told: HashMap<(CameraId, WatchId), Moment>,
+    /// What was told to be wrong with cameras' views.
+    problems: HashMap<CameraId, ProblemKind>,
 }
 
 impl Teller {
@@ -173,6 +178,19 @@ impl Teller {
             let notice =
                 if shadow { Notice::Shadow(event) } else { Notice::Event { event, picture } };
             self.tell(notice).await;
+        }
+    }
+
+    /// Tells what is wrong with the view, when that has changed.
+    async fn view(&mut self, scored: &Scored) {
+        let kind = scored.problem.map(|problem| problem.kind);
+        if self.problems.get(&scored.camera).copied() != kind {
+            let camera = scored.camera.clone();
+            match kind {
+                Some(kind) => self.problems.insert(camera.clone(), kind),
+                None => self.problems.remove(&camera),
+            };
+            self.tell(Notice::View { camera, problem: scored.problem }).await;
         }
     }
 

@@ -17,7 +17,7 @@ use self::explanation::{Explanation, Unknown};
 use self::schedule::Schedule;
 use crate::model::{
     CameraChange, CameraId, Captured, Embedding, Event, Frame, LabelId, LabelKey, ModelState,
-    Picture, Probability, Region, WallTime, WatchId, WatchScore,
+    Picture, Probability, Problem, Region, WallTime, WatchId, WatchScore,
 };
 
 /// When a label fires and when it ends.
@@ -128,6 +128,8 @@ pub struct WatchedCamera {
     pub stale_after: Duration,
     /// One that is switched off has no frames.
     pub enabled: bool,
+    /// Whether it is to be told when it was moved, covered, blinded or is frozen.
+    pub view_check: bool,
 }
 
 /// All watches of a configuration, swapped as one.
@@ -152,6 +154,11 @@ impl WatchSet {
     /// Whether anything is looked for on `camera` now.
     pub fn wants(&self, camera: &CameraId) -> bool {
         !self.is_off(camera) && self.for_camera(camera).any(|watch| watch.enabled)
+    }
+
+    /// Whether `camera`'s view is checked.
+    pub fn checks_view(&self, camera: &CameraId) -> bool {
+        self.cameras.iter().any(|known| known.id == *camera && known.view_check)
     }
 
     /// Whether `camera` is switched off.
@@ -224,6 +231,11 @@ pub enum Notice {
     /// These watches hold from now on.
     Watching(Arc<WatchSet>),
     Camera(CameraChange),
+    /// Something is wrong with what a running camera shows from now on, or nothing any more.
+    View {
+        camera: CameraId,
+        problem: Option<Problem>,
+    },
     Model(ModelState),
     Probabilities {
         camera: CameraId,
@@ -273,6 +285,8 @@ pub struct Scored {
     pub captured: Captured,
     /// It changed nothing: the scores are those of the frame before.
     pub unchanged: bool,
+    /// What was wrong with the view in this frame, so that rules may pass over it.
+    pub problem: Option<Problem>,
     pub scores: Vec<WatchScore>,
     /// What was scored; shared with the frames that it stands for.
     pub look: Arc<Look>,

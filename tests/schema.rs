@@ -12,7 +12,7 @@ use std::time::Duration;
 use seewhen::command::{Answer, Done, Tag};
 use seewhen::model::{
     CameraChange, CameraId, CameraState, Captured, DecodeStrategy, Event, EventKind, LabelId,
-    LabelKey, Moment, NodeId, Region, Suppressed, WallTime, WatchId,
+    LabelKey, Moment, NodeId, Problem, ProblemKind, Region, Suppressed, WallTime, WatchId,
 };
 use seewhen::publish::payload::{self, Load, NodeStatus};
 use seewhen::status::Work;
@@ -82,7 +82,9 @@ fn camera_status() -> Vec<u8> {
         note: None,
     };
     let load = Load { fps: 1.0, dropped: 0, unchanged: 3, cpu: 0.02, work };
-    payload::status(&change(), &load, &[(key(), 4)])
+    let since = WallTime(1.0);
+    let problem = Problem { kind: ProblemKind::Frozen, reason: "it stands still", since };
+    payload::status(&change(), &load, Some(problem), &[(key(), 4)])
 }
 
 fn node_status() -> Vec<u8> {

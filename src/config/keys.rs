@@ -51,6 +51,7 @@ pub(super) const CAMERA: &[&str] = &[
     "mask",
     "fit",
     "change_gate",
+    "view_check",
     "decoder",
     "transport",
     "tls_verify",
