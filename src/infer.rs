@@ -131,7 +131,7 @@ pub fn run(mut inference: Inference) {
         let looks = inference.look(&frames, &mut memory, &mut ahead);
         for (looked, scores) in looks.iter().zip(score_frames(&rules, &looks)) {
             inference.status.counters(&looked.frame.camera).frame_analysed();
-            let problem = views.look(&rules, looked.frame, &looked.look);
+            let problem = views.look(&rules, looked.frame);
             let scored = looked.scored(scores, problem, &rules);
             inference.status.board().scored(&scored);
             if let Some(keeping) = &inference.keeping {

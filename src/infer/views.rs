@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::model::{CameraId, Embedding, Frame, Problem, View};
+use crate::model::{CameraId, Frame, Problem, View};
 use crate::view::{Sight, Watcher};
-use crate::watch::{Look, WatchSet};
+use crate::watch::WatchSet;
 
 /// What is known of each camera whose view is checked.
 #[derive(Debug, Default)]
@@ -20,22 +20,19 @@ struct Known {
 
 impl Views {
     /// What is wrong with the view in this frame. Logs what begins and what ends.
-    pub(super) fn look(&mut self, rules: &WatchSet, frame: &Frame, look: &Look) -> Option<Problem> {
-        let camera = &frame.camera;
-        let Some(embedding) = mean(&look.embeddings).filter(|_| rules.checks_view(camera)) else {
+    pub(super) fn look(&mut self, rules: &WatchSet, frame: &Frame) -> Option<Problem> {
+        let (camera, view) = (&frame.camera, frame.view);
+        if !rules.checks_view(camera) {
             self.0.remove(camera);
             return None;
-        };
-        let view = frame.view;
+        }
         if self.0.get(camera).is_none_or(|known| known.view != view) {
             let known = Known { view, watcher: Watcher::default(), said: None };
             self.0.insert(camera.clone(), known);
         }
         let known = self.0.get_mut(camera)?;
-        let sight = Sight::of(&frame.picture, view);
-        let problem = known.watcher.look(frame.captured, &sight, &embedding);
-        tell(camera, known.said, problem);
-        known.said = problem;
+        let problem = known.watcher.look(frame.captured, &Sight::of(&frame.picture, view));
+        known.tell(camera, problem);
         problem
     }
 
@@ -45,35 +42,25 @@ impl Views {
     }
 }
 
-/// Each once.
-fn tell(camera: &CameraId, before: Option<Problem>, now: Option<Problem>) {
-    let kind = |problem: Option<Problem>| problem.map(|problem| problem.kind);
-    if kind(before) == kind(now) {
-        return;
-    }
-    match (before, now) {
-        (_, Some(problem)) => {
-            tracing::warn!(%camera, problem = problem.kind.word(), "{}", problem.reason);
+impl Known {
+    /// Each once.
+    fn tell(&mut self, camera: &CameraId, problem: Option<Problem>) {
+        let before = std::mem::replace(&mut self.said, problem);
+        let kind = |problem: Option<Problem>| problem.map(|problem| problem.kind);
+        if kind(before) == kind(problem) {
+            return;
         }
-        (Some(problem), None) => {
-            tracing::info!(%camera, problem = problem.kind.word(), "the view is as usual again");
-        }
-        (None, None) => {}
-    }
-}
-
-/// Of the tiles, unit length; `None` without any.
-fn mean(embeddings: &[Embedding]) -> Option<Embedding> {
-    let (first, others) = embeddings.split_first()?;
-    let mut sum = first.0.clone();
-    for other in others {
-        for (sum, value) in sum.iter_mut().zip(&other.0) {
-            *sum += value;
+        match (before, problem) {
+            (_, Some(Problem { kind, reason, .. })) => {
+                tracing::warn!(%camera, problem = kind.word(), "{reason}");
+            }
+            (Some(over), None) if self.watcher.has_settled() => {
+                tracing::warn!(%camera, problem = over.kind.word(), "this is the usual view from now on");
+            }
+            (Some(over), None) => {
+                tracing::info!(%camera, problem = over.kind.word(), "the view is as usual again");
+            }
+            (None, None) => {}
         }
     }
-    let length = sum.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-    for value in &mut sum {
-        *value /= length;
-    }
-    Some(Embedding(sum))
 }
