@@ -16,8 +16,8 @@ use tokio::time::MissedTickBehavior;
 use self::rules::{Rules, Surroundings};
 use crate::clock::Clock;
 use crate::model::{
-    CameraChange, CameraId, CameraState, Event, EventKind, ModelState, Moment, Picture, ProblemKind,
-    WatchId, WatchScore,
+    CameraChange, CameraId, CameraState, Event, EventKind, ModelState, Moment, Picture,
+    ProblemKind, WatchId, WatchScore,
 };
 use crate::watch::{Notice, Observation, Request, Scored, WatchSet};
 

@@ -55,8 +55,12 @@ fn watch(id: &str, cameras: &[&str], labels: &[&str], score: ScoreKind) -> Watch
 }
 
 fn set(cameras: &[&str], watches: Vec<Watch>) -> WatchSet {
-    let watched =
-        |id: &&str| WatchedCamera { id: camera(id), stale_after: Duration::ZERO, enabled: true, view_check: true };
+    let watched = |id: &&str| WatchedCamera {
+        id: camera(id),
+        stale_after: Duration::ZERO,
+        enabled: true,
+        view_check: true,
+    };
     WatchSet {
         cameras: cameras.iter().map(watched).collect(),
         watches,
@@ -154,7 +158,12 @@ fn camera_status(camera: &CameraId) -> Vec<u8> {
         captured: Captured::default(),
     };
     let work = Work::default();
-    payload::status(&change, &Load { fps: 1.0, dropped: 0, unchanged: 0, cpu: 0.0, work }, None, &[])
+    payload::status(
+        &change,
+        &Load { fps: 1.0, dropped: 0, unchanged: 0, cpu: 0.0, work },
+        None,
+        &[],
+    )
 }
 
 fn event(key: &LabelKey) -> Vec<u8> {

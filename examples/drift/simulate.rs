@@ -7,7 +7,7 @@ const WINDOW: f32 = 0.6;
 
 /// Something that happens to a camera.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Change {
+pub(crate) enum Change {
     Nothing,
     /// To the right by so much of what it shows, and half as much down.
     Shift(f32),
@@ -33,11 +33,9 @@ pub enum Change {
 }
 
 /// `picture` as the camera shows it after `change`. `seed`: of the noise.
-pub fn simulate(picture: &Picture, change: Change, seed: u64) -> Picture {
-    let (width, height) = (
-        (picture.width as f32 * WINDOW) as u32,
-        (picture.height as f32 * WINDOW) as u32,
-    );
+pub(crate) fn simulate(picture: &Picture, change: Change, seed: u64) -> Picture {
+    let (width, height) =
+        ((picture.width as f32 * WINDOW) as u32, (picture.height as f32 * WINDOW) as u32);
     let mut noise = fastrand::Rng::with_seed(seed);
     let place = Place::of(change);
     let mut rgb = Vec::with_capacity((width * height * 3) as usize);
@@ -47,14 +45,17 @@ pub fn simulate(picture: &Picture, change: Change, seed: u64) -> Picture {
             let x = (column as f32 + 0.5) / width as f32 - 0.5;
             let y = (row as f32 + 0.5) / height as f32 - 0.5;
             let (sx, sy) = place.source(x, y, width as f32 / height as f32);
-            let found = at(picture, (0.5 + sx * WINDOW) * picture.width as f32, (0.5 + sy * WINDOW) * picture.height as f32);
+            let found = at(
+                picture,
+                (0.5 + sx * WINDOW) * picture.width as f32,
+                (0.5 + sy * WINDOW) * picture.height as f32,
+            );
             rgb.extend(shade(found, change, (x, y), &mut noise));
         }
     }
     let simulated = Picture { width, height, rgb };
     match change {
         Change::Blur(share) => blurred(&simulated, (share * width as f32) as i64),
-        Change::Infrared | Change::Dim(_) | Change::Patch | Change::Black => simulated,
         _ => simulated,
     }
 }
@@ -97,15 +98,24 @@ fn at(picture: &Picture, x: f32, y: f32) -> [f32; 3] {
     };
     let (a, b) = (pixel(left, top), pixel(left + 1.0, top));
     let (c, d) = (pixel(left, top + 1.0), pixel(left + 1.0, top + 1.0));
-    [0, 1, 2].map(|i| (a[i] * (1.0 - dx) + b[i] * dx) * (1.0 - dy) + (c[i] * (1.0 - dx) + d[i] * dx) * dy)
+    [0, 1, 2].map(|i| {
+        (a[i] * (1.0 - dx) + b[i] * dx) * (1.0 - dy) + (c[i] * (1.0 - dx) + d[i] * dx) * dy
+    })
 }
 
-fn shade(found: [f32; 3], change: Change, (x, y): (f32, f32), noise: &mut fastrand::Rng) -> [u8; 3] {
+fn shade(
+    found: [f32; 3],
+    change: Change,
+    (x, y): (f32, f32),
+    noise: &mut fastrand::Rng,
+) -> [u8; 3] {
     let grey = |[r, g, b]: [f32; 3]| 0.299 * r + 0.587 * g + 0.114 * b;
     let mut grain = |most: f32| (noise.f32() + noise.f32() + noise.f32() - 1.5) * 2.0 * most;
     let level = match change {
         Change::Black => [3.0 + grain(2.0); 3],
-        Change::Patch => [90.0 + 40.0 * x, 62.0 + 30.0 * x, 50.0 + 20.0 * y].map(|level| level + grain(3.0)),
+        Change::Patch => {
+            [90.0 + 40.0 * x, 62.0 + 30.0 * x, 50.0 + 20.0 * y].map(|level| level + grain(3.0))
+        }
         Change::Light(more) => found.map(|level| level * more + 40.0 * (more - 1.0)),
         Change::Wash(left) => found.map(|level| 205.0 + (level - 128.0) * left),
         Change::Infrared => {
@@ -119,7 +129,8 @@ fn shade(found: [f32; 3], change: Change, (x, y): (f32, f32), noise: &mut fastra
             // Planks, a stripe and some dirt.
             let plank = if (y * 12.0).rem_euclid(1.0) < 0.1 { -25.0 } else { 0.0 };
             let stripe = if (0.0..0.12).contains(&y) { 60.0 } else { 0.0 };
-            [110.0 + plank + stripe, 115.0 + plank, 120.0 + plank - stripe].map(|level| level + grain(6.0))
+            [110.0 + plank + stripe, 115.0 + plank, 120.0 + plank - stripe]
+                .map(|level| level + grain(6.0))
         }
         _ => found,
     };

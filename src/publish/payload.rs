@@ -288,7 +288,9 @@ fn json(payload: &impl Serialize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CameraId, CameraState, Captured, EventKind, LabelKey, Moment, ProblemKind, WatchId};
+    use crate::model::{
+        CameraId, CameraState, Captured, EventKind, LabelKey, Moment, ProblemKind, WatchId,
+    };
     use std::time::Duration;
 
     fn label(id: &str) -> LabelId {

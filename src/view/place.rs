@@ -32,7 +32,7 @@ const NEAR: f32 = 0.6;
 /// A view that is less alike to itself has no edges that could tell: fog, water, an empty wall.
 const POOR: f32 = 0.35;
 /// The same of pictures: where edges do not stay from one to the next there is noise alone.
-const STEADY: f32 = 0.45;
+const STEADY: f32 = 0.55;
 /// A picture in infrared light has no colours.
 const GREY: f32 = 1.0;
 const COLOURED: f32 = 2.5;
@@ -118,9 +118,10 @@ impl Place {
     /// How alike one picture is to the nearest usual view, and the detail of that; `None` while there is
     /// none.
     pub(super) fn compare(&self, sight: &Sight) -> Option<(f32, f32)> {
-        let each = self.usual.iter().map(|usual| {
-            (likeness(&sight.edges, &usual.mean.edges), usual.mean.detail)
-        });
+        let each = self
+            .usual
+            .iter()
+            .map(|usual| (likeness(&sight.edges, &usual.mean.edges), usual.mean.detail));
         each.max_by(|a, b| a.0.total_cmp(&b.0))
     }
 

@@ -52,7 +52,8 @@ impl Sight {
         let levels: Vec<f32> = sums.iter().map(|sum| *sum as f32 / GRID.points() as f32).collect();
         let seen: Vec<bool> = blacks.iter().map(|black| black * BLACK < GRID.points()).collect();
         let count = seen.iter().filter(|seen| **seen).count().max(1) as f32;
-        let of_seen = || levels.iter().zip(&seen).filter(|(_, seen)| **seen).map(|(level, _)| level);
+        let of_seen =
+            || levels.iter().zip(&seen).filter(|(_, seen)| **seen).map(|(level, _)| level);
         let light = of_seen().sum::<f32>() / count;
         let spread = of_seen().map(|level| (level - light).powi(2)).sum::<f32>() / count;
         // Of what can be seen, masks apart.
@@ -102,8 +103,11 @@ fn edges(levels: &[f32], seen: &[bool]) -> (Vec<f32>, f32) {
 
 /// Multiplies and turns, eight bytes at a time: fast, and nobody makes pictures to deceive it.
 fn digest(bytes: &[u8]) -> u64 {
-    let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    let mix =
+        |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     let words = bytes.chunks_exact(8);
-    let rest = words.remainder().iter().fold(bytes.len() as u64, |hash, byte| mix(hash, u64::from(*byte)));
-    words.fold(rest, |hash, word| mix(hash, u64::from_le_bytes(word.try_into().unwrap_or_default())))
+    let rest =
+        words.remainder().iter().fold(bytes.len() as u64, |hash, byte| mix(hash, u64::from(*byte)));
+    words
+        .fold(rest, |hash, word| mix(hash, u64::from_le_bytes(word.try_into().unwrap_or_default())))
 }
