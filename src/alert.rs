@@ -153,8 +153,19 @@ impl Teller {
     }
 
     /// Tells the watches in force, and which cameras were switched off with them.
-    async fn watching(&self, old: Option<&WatchSet>, set: &Arc<WatchSet>, clock: Option<Clock>) {
+    async fn watching(
+        &mut self,
+        old: Option<&WatchSet>,
+        set: &Arc<WatchSet>,
+        clock: Option<Clock>,
+    ) {
         self.tell(Notice::Watching(set.clone())).await;
+        for camera in set.cameras.iter().filter(|camera| !set.wants(&camera.id)) {
+            // Nobody looks at it any more.
+            if self.problems.remove(&camera.id).is_some() {
+                self.tell(Notice::View { camera: camera.id.clone(), problem: None }).await;
+            }
+        }
         let captured = clock.map(|clock| clock.captured()).unwrap_or_default();
         let was_off = |id| old.is_some_and(|old| old.is_off(id));
         for camera in set.cameras.iter().filter(|one| !one.enabled && !was_off(&one.id)) {

@@ -6,7 +6,6 @@
 
 mod problem;
 pub use self::problem::{Problem, ProblemKind};
-
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

@@ -158,12 +158,8 @@ fn camera_status(camera: &CameraId) -> Vec<u8> {
         captured: Captured::default(),
     };
     let work = Work::default();
-    payload::status(
-        &change,
-        &Load { fps: 1.0, dropped: 0, unchanged: 0, cpu: 0.0, work },
-        None,
-        &[],
-    )
+    let (fps, cpu, problem) = (1.0, 0.0, None);
+    payload::status(&change, &Load { fps, dropped: 0, unchanged: 0, cpu, work, problem }, &[])
 }
 
 fn event(key: &LabelKey) -> Vec<u8> {

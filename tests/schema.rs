@@ -81,10 +81,10 @@ fn camera_status() -> Vec<u8> {
         decoder: Some("avdec_h264".into()),
         note: None,
     };
-    let load = Load { fps: 1.0, dropped: 0, unchanged: 3, cpu: 0.02, work };
-    let since = WallTime(1.0);
-    let problem = Problem { kind: ProblemKind::Frozen, reason: "it stands still", since };
-    payload::status(&change(), &load, Some(problem), &[(key(), 4)])
+    let (kind, since) = (ProblemKind::Frozen, WallTime(1.0));
+    let problem = Some(Problem { kind, reason: "it stands still", since });
+    let load = Load { fps: 1.0, dropped: 0, unchanged: 3, cpu: 0.02, work, problem };
+    payload::status(&change(), &load, &[(key(), 4)])
 }
 
 fn node_status() -> Vec<u8> {

@@ -11,16 +11,19 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use ndarray::array;
+use seewhen::alert::{self, Alerts};
 use seewhen::clip::{EncodeError, ImageEncoder};
 use seewhen::infer::engine::Engine;
 use seewhen::infer::{self, Inference};
 use seewhen::mailbox::{WhenFull, mailbox};
 use seewhen::model::{
-    CameraId, Captured, ChangeGate, Embedding, Frame, LabelId, Moment, Picture, ProblemKind, View,
-    WallTime, WatchId,
+    CameraChange, CameraId, CameraState, Captured, ChangeGate, Embedding, Frame, LabelId, Moment,
+    Picture, ProblemKind, View, WallTime, WatchId,
 };
 use seewhen::status::Status;
-use seewhen::watch::{Label, Observation, ScoreKind, Scored, Watch, WatchSet, WatchedCamera};
+use seewhen::watch::{
+    Label, Notice, Observation, ScoreKind, Scored, Watch, WatchSet, WatchedCamera,
+};
 use serde_json::Value;
 use support::{Broker, Heard, Seewhen};
 use tokio::sync::{mpsc, watch};
@@ -167,4 +170,44 @@ fn frames_that_a_gate_passes_over_count() {
     let problem = scored[170].problem.unwrap();
     assert_eq!((problem.kind, problem.since), (ProblemKind::Frozen, WallTime(1202.0)));
     assert!(seen(false, still).iter().all(|one| one.problem.is_none()), "it is switched off");
+}
+
+#[tokio::test]
+async fn a_problem_is_told_once_and_again_after_the_camera_was_away() {
+    let scored = seen(true, (0..100).map(|_| steps(7)));
+    let (fine, frozen) = (scored[0].clone(), scored[90].clone());
+    assert!(fine.problem.is_none() && frozen.problem.is_some());
+    let (observe, inbox) = mpsc::channel(16);
+    let (out, mut notices) = mpsc::channel(64);
+    let (_set, sets) = watch::channel(rules(true));
+    let (_request, requests) = mpsc::channel(1);
+    let clock = Some(seewhen::clock::Clock::start());
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock }));
+    let (reason, captured) = (String::new(), Captured::default());
+    let away = CameraChange {
+        camera: camera(),
+        state: CameraState::Stalled,
+        reason,
+        attempt: 1,
+        captured,
+    };
+    for one in [&fine, &frozen, &frozen] {
+        observe.send(Observation::Scored(one.clone())).await.unwrap();
+    }
+    observe.send(Observation::Camera(away)).await.unwrap();
+    for one in [&frozen, &fine, &fine] {
+        observe.send(Observation::Scored(one.clone())).await.unwrap();
+    }
+    drop(observe);
+    let mut told = Vec::new();
+    while let Some(notice) = notices.recv().await {
+        match notice {
+            Notice::View { problem, .. } => {
+                told.push(problem.map_or("well", |one| one.kind.word()))
+            }
+            Notice::Camera(_) => told.push("away"),
+            _ => {}
+        }
+    }
+    assert_eq!(told, ["frozen", "away", "frozen", "well"]);
 }

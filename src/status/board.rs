@@ -140,6 +140,7 @@ impl Board {
         for camera in &set.cameras {
             let pin = pinned.cameras.entry(camera.id.clone()).or_default();
             pin.changed = changed;
+            pin.problem = pin.problem.filter(|_| set.wants(&camera.id));
             pin.curves.retain(|(watch, label), _| {
                 let mut watches = set.for_camera(&camera.id).filter(|one| one.id == *watch);
                 watches.any(|one| one.labels.iter().any(|known| known.id == *label))

@@ -110,11 +110,12 @@ impl Desk {
             unchanged: counts.unchanged,
             cpu,
             work: effort.work,
+            problem: desk.problem,
         };
         let counted = |key: &LabelKey| (key.clone(), self.settings.status.events(key).shadow);
         let shadows: Vec<(LabelKey, u64)> =
             self.shadows.get(camera).into_iter().flatten().map(counted).collect();
-        let payload = payload::status(&desk.change, &load, desk.problem, &shadows);
+        let payload = payload::status(&desk.change, &load, &shadows);
         self.retain(self.settings.topics.camera_status(camera), payload);
     }
 }
