@@ -229,12 +229,12 @@ fn row(scenes: &[Scene], index: usize, (what, _, during, wanted): &Case) {
     let kinds = kinds.join(", ");
     println!("| {what} | {wanted} | {told} of {all} | {median} | {kinds} | {over} | {far} |");
     if (1..=5).contains(&missed.len()) {
-        eprintln_missed(what, &missed);
+        name_missed(what, &missed);
     }
 }
 
 #[expect(clippy::print_stderr, reason = "beside the table")]
-fn eprintln_missed(what: &str, missed: &[&str]) {
+fn name_missed(what: &str, missed: &[&str]) {
     eprintln!("{what}: not told of {}", missed.join(", "));
 }
 
@@ -264,7 +264,7 @@ fn frozen(scenes: &[Scene]) {
     );
 }
 
-/// Each camera suddenly shows what another one sees. Clips of one room have names that say so in no way:
+/// Each camera suddenly shows what another one sees. Some clips may be of one place, which names do not say:
 /// pairs that are not told are named.
 fn others(scenes: &[Scene]) {
     let (mut told, mut all, mut delays, mut missed) = (0, 0, Vec::new(), Vec::new());

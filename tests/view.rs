@@ -43,7 +43,7 @@ fn a_covered_lens_reaches_a_subscriber_and_so_does_its_end() {
         )
     };
     let parts = [part("smpte75", 5), part("black", 35), part("smpte75", 40)].concat();
-    let chain = "concat name=c ! x264enc key-int-max=10 ! h264parse ! mp4mux name=m";
+    let chain = "concat name=c ! identity single-segment=true ! x264enc key-int-max=10 ! h264parse ! mp4mux name=m";
     clip::write(&format!("{chain} {parts} m."), &file);
     let broker = Broker::start();
     let subscriber = broker.subscribe();

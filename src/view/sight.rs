@@ -28,8 +28,6 @@ pub struct Sight {
     pub white: f32,
     /// Mean distance of a point's strongest colour from its weakest.
     pub colour: f32,
-    /// Share of cells that are not purely black.
-    pub seen: f32,
     /// Where edges are and which way they run, two numbers for each cell.
     pub edges: Vec<f32>,
     /// Of all pixels: pictures that differ in one have different ones.
@@ -65,7 +63,6 @@ impl Sight {
             detail,
             white: white as f32 / points,
             colour: colour as f32 / points,
-            seen: seen.iter().filter(|seen| **seen).count() as f32 / GRID.cells() as f32,
             edges,
             digest: digest(&picture.rgb),
         }

@@ -232,5 +232,5 @@ fn a_mask_is_no_structure() {
     assert_eq!(said.first().map(|problem| problem.reason), Some("there is nothing in the picture"));
     // All of it is masked.
     let sight = Sight::of(&drawn(|_, _| [0; 3]), View::default());
-    assert_eq!((sight.seen, sight.contrast, sight.light), (0.0, 0.0, 0.0));
+    assert_eq!((sight.contrast, sight.light), (0.0, 0.0));
 }
