@@ -203,7 +203,7 @@ async fn a_problem_is_told_once_and_again_after_the_camera_was_away() {
     while let Some(notice) = notices.recv().await {
         match notice {
             Notice::View { problem, .. } => {
-                told.push(problem.map_or("well", |one| one.kind.word()))
+                told.push(problem.map_or("well", |one| one.kind.word()));
             }
             Notice::Camera(_) => told.push("away"),
             _ => {}

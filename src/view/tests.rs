@@ -108,6 +108,28 @@ fn each_problem_of_the_lens_begins_and_ends() {
 }
 
 #[test]
+fn a_hand_that_stays_is_no_view_to_get_used_to() {
+    let mut camera = Camera::settled();
+    let hand = |x: usize, _: usize| [70 + (x / 4) as u8, 60 + (x / 4) as u8, 50];
+    assert_eq!(camera.watch(2400, hand), [(620, COVERED)]);
+    assert_eq!(camera.watch(300, wall), [(3010, None)]);
+}
+
+#[test]
+fn noise_is_no_other_view() {
+    let mut camera = Camera::settled();
+    for frame in 0..300 {
+        // Grain of a cell's size, another in each frame, and nothing of the view.
+        let grain = |x: usize, y: usize| {
+            let mut noise = fastrand::Rng::with_seed((frame * 9999 + y / 4 * 99 + x / 4) as u64);
+            let level = noise.u8(40..80);
+            [level, level - 10, level - 25]
+        };
+        assert_eq!(camera.watch(STEP, grain), [], "frame {frame}");
+    }
+}
+
+#[test]
 fn a_frozen_picture_is_the_same_to_the_bit() {
     let mut camera = Camera::settled();
     let still = drawn(wall);
