@@ -63,14 +63,12 @@ pub async fn run(alerts: Alerts) {
                 Some(Observation::Camera(change)) if rules.set().is_off(&change.camera) => {}
                 Some(Observation::Camera(change)) => {
                     around.cameras.insert(change.camera.clone(), change.clone());
-                    // Whoever is told forgets the problem with the frames.
-                    teller.problems.remove(&change.camera);
                     // In the media's own time every frame still counts; the end comes last.
                     if clock.is_some() && !change.available() {
                         let ended = rules.camera_lost(&change.camera, change.captured.at);
                         teller.events(ended, rules.set()).await;
                     }
-                    teller.tell(Notice::Camera(change)).await;
+                    teller.camera(change).await;
                 }
                 Some(Observation::Model(state)) => {
                     if state != ModelState::Working {
@@ -190,6 +188,12 @@ impl Teller {
                 if shadow { Notice::Shadow(event) } else { Notice::Event { event, picture } };
             self.tell(notice).await;
         }
+    }
+
+    /// Who is told of a change in a camera's life forgets what was wrong with its view.
+    async fn camera(&mut self, change: CameraChange) {
+        self.problems.remove(&change.camera);
+        self.tell(Notice::Camera(change)).await;
     }
 
     /// Tells what is wrong with the view, when that has changed.
