@@ -100,6 +100,7 @@ fn frames(clip: &str, marks: &str, prompts: &[String]) -> anyhow::Result<Vec<Fra
         connect_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),
         enabled: true,
+        view_check: false,
     };
     let label = |prompt: &String| LabelConfig {
         id: LabelId::of_prompt(prompt),

@@ -16,8 +16,8 @@ use tokio::time::MissedTickBehavior;
 use self::rules::{Rules, Surroundings};
 use crate::clock::Clock;
 use crate::model::{
-    CameraChange, CameraId, CameraState, Event, EventKind, ModelState, Moment, Picture, WatchId,
-    WatchScore,
+    CameraChange, CameraId, CameraState, Event, EventKind, ModelState, Moment, Picture,
+    ProblemKind, WatchId, WatchScore,
 };
 use crate::watch::{Notice, Observation, Request, Scored, WatchSet};
 
@@ -38,7 +38,7 @@ pub struct Alerts {
 pub async fn run(alerts: Alerts) {
     let Alerts { mut inbox, mut sets, out, mut requests, clock } = alerts;
     let first = sets.borrow_and_update().clone();
-    let mut teller = Teller { out, told: HashMap::new() };
+    let mut teller = Teller { out, told: HashMap::new(), problems: HashMap::new() };
     let mut rules = Rules::new(first.clone());
     let mut around = Around { cameras: HashMap::new(), model: ModelState::Working };
     let mut ticks = tokio::time::interval(TICK);
@@ -68,7 +68,7 @@ pub async fn run(alerts: Alerts) {
                         let ended = rules.camera_lost(&change.camera, change.captured.at);
                         teller.events(ended, rules.set()).await;
                     }
-                    teller.tell(Notice::Camera(change)).await;
+                    teller.camera(change).await;
                 }
                 Some(Observation::Model(state)) => {
                     if state != ModelState::Working {
@@ -127,6 +127,7 @@ async fn adopt(rules: &mut Rules, set: &Arc<WatchSet>, teller: &mut Teller, cloc
 async fn observe(rules: &mut Rules, scored: &Scored, teller: &mut Teller, clock: Option<Clock>) {
     adopt(rules, &scored.rules, teller, clock).await;
     let events = rules.observe(scored);
+    teller.view(scored).await;
     teller.probabilities(scored, &events).await;
     teller.events_of(events, rules.set(), Some(&scored.picture)).await;
 }
@@ -136,6 +137,8 @@ struct Teller {
     out: mpsc::Sender<Notice>,
     /// When each watch's probabilities were last told.
     told: HashMap<(CameraId, WatchId), Moment>,
+    /// What was told to be wrong with cameras' views.
+    problems: HashMap<CameraId, ProblemKind>,
 }
 
 impl Teller {
@@ -148,8 +151,19 @@ impl Teller {
     }
 
     /// Tells the watches in force, and which cameras were switched off with them.
-    async fn watching(&self, old: Option<&WatchSet>, set: &Arc<WatchSet>, clock: Option<Clock>) {
+    async fn watching(
+        &mut self,
+        old: Option<&WatchSet>,
+        set: &Arc<WatchSet>,
+        clock: Option<Clock>,
+    ) {
         self.tell(Notice::Watching(set.clone())).await;
+        for camera in set.cameras.iter().filter(|camera| !set.wants(&camera.id)) {
+            // Nobody looks at it any more.
+            if self.problems.remove(&camera.id).is_some() {
+                self.tell(Notice::View { camera: camera.id.clone(), problem: None }).await;
+            }
+        }
         let captured = clock.map(|clock| clock.captured()).unwrap_or_default();
         let was_off = |id| old.is_some_and(|old| old.is_off(id));
         for camera in set.cameras.iter().filter(|one| !one.enabled && !was_off(&one.id)) {
@@ -173,6 +187,25 @@ impl Teller {
             let notice =
                 if shadow { Notice::Shadow(event) } else { Notice::Event { event, picture } };
             self.tell(notice).await;
+        }
+    }
+
+    /// Who is told of a change in a camera's life forgets what was wrong with its view.
+    async fn camera(&mut self, change: CameraChange) {
+        self.problems.remove(&change.camera);
+        self.tell(Notice::Camera(change)).await;
+    }
+
+    /// Tells what is wrong with the view, when that has changed.
+    async fn view(&mut self, scored: &Scored) {
+        let kind = scored.problem.map(|problem| problem.kind);
+        if self.problems.get(&scored.camera).copied() != kind {
+            let camera = scored.camera.clone();
+            match kind {
+                Some(kind) => self.problems.insert(camera.clone(), kind),
+                None => self.problems.remove(&camera),
+            };
+            self.tell(Notice::View { camera, problem: scored.problem }).await;
         }
     }
 

@@ -11,6 +11,7 @@
 
 pub mod engine;
 mod gate;
+mod views;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,13 +21,16 @@ use tokio::sync::{mpsc, watch};
 
 use self::engine::{Engine, Health};
 use self::gate::Memory;
+use self::views::Views;
 use crate::clip::EncodeError;
 use crate::clip::preprocess::geometry;
 use crate::clip::scoring::Scorer;
 use crate::clock::Clock;
 use crate::embeddings::{Seen, Tally};
 use crate::mailbox::{Batch, Receiver};
-use crate::model::{Frame, ModelState, Picture, Probability, Region, View, WatchScore};
+use crate::model::{
+    CameraId, Frame, ModelState, Picture, Probability, Problem, Region, View, WatchScore,
+};
 use crate::status::{Stage, Status};
 use crate::watch::{Look, Observation, Scored, Watch, WatchSet};
 
@@ -80,11 +84,17 @@ struct Looked<'a> {
 }
 
 impl Looked<'_> {
-    fn scored(&self, scores: Vec<WatchScore>, rules: &Arc<WatchSet>) -> Scored {
+    fn scored(
+        &self,
+        scores: Vec<WatchScore>,
+        problem: Option<Problem>,
+        rules: &Arc<WatchSet>,
+    ) -> Scored {
         Scored {
             camera: self.frame.camera.clone(),
             captured: self.frame.captured,
             unchanged: self.unchanged,
+            problem,
             scores,
             look: self.look.clone(),
             rules: rules.clone(),
@@ -95,7 +105,7 @@ impl Looked<'_> {
 
 /// Runs until the mailbox closes.
 pub fn run(mut inference: Inference) {
-    let mut memory = Memory::default();
+    let (mut memory, mut views) = (Memory::default(), Views::default());
     let mut ahead = Vec::new();
     while inference.ready() {
         inference.status.worker_turned();
@@ -110,7 +120,9 @@ pub fn run(mut inference: Inference) {
         }
         inference.show_asked(&frames);
         let rules = inference.sets.borrow().clone();
-        memory.retain(|camera| rules.cameras.iter().any(|known| known.id == *camera));
+        let is_known = |camera: &CameraId| rules.cameras.iter().any(|known| known.id == *camera);
+        memory.retain(is_known);
+        views.retain(is_known);
         // What nobody asks about need not be encoded.
         frames.retain(|frame| rules.wants(&frame.camera));
         if inference.engine.is_away() {
@@ -121,7 +133,8 @@ pub fn run(mut inference: Inference) {
         let looks = inference.look(&frames, &mut memory, &mut ahead);
         for (looked, scores) in looks.iter().zip(score_frames(&rules, &looks)) {
             inference.status.counters(&looked.frame.camera).frame_analysed();
-            let scored = looked.scored(scores, &rules);
+            let problem = views.look(&rules, looked.frame);
+            let scored = looked.scored(scores, problem, &rules);
             inference.status.board().scored(&scored);
             if let Some(keeping) = &inference.keeping {
                 keeping.keep(&scored);

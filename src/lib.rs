@@ -27,6 +27,7 @@ pub mod status;
 pub mod stop;
 pub mod taught;
 pub mod tune;
+pub mod view;
 pub mod watch;
 // 2: stages, in the order of the flow; 3: their adapters, in the files below them
 pub mod alert;

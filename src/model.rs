@@ -4,6 +4,8 @@
 //! I/O, read no clock, and are not `Serialize`: what users see is written by `publish::payload`
 //! and by the command line, so the inside can change without breaking a topic.
 
+mod problem;
+pub use self::problem::{Problem, ProblemKind};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

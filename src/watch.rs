@@ -17,7 +17,7 @@ use self::explanation::{Explanation, Unknown};
 use self::schedule::Schedule;
 use crate::model::{
     CameraChange, CameraId, Captured, Embedding, Event, Frame, LabelId, LabelKey, ModelState,
-    Picture, Probability, Region, WallTime, WatchId, WatchScore,
+    Picture, Probability, Problem, Region, WallTime, WatchId, WatchScore,
 };
 
 /// When a label fires and when it ends.
@@ -162,6 +162,8 @@ pub struct WatchedCamera {
     pub stale_after: Duration,
     /// One that is switched off has no frames.
     pub enabled: bool,
+    /// Whether it is to be told when it was moved, covered, blinded or is frozen.
+    pub view_check: bool,
 }
 
 /// All watches of a configuration, swapped as one.
@@ -188,6 +190,11 @@ impl WatchSet {
         !self.is_off(camera) && self.for_camera(camera).any(|watch| watch.enabled)
     }
 
+    /// Whether `camera`'s view is checked.
+    pub fn checks_view(&self, camera: &CameraId) -> bool {
+        self.cameras.iter().any(|known| known.id == *camera && known.view_check)
+    }
+
     /// Whether `camera` is switched off.
     pub fn is_off(&self, camera: &CameraId) -> bool {
         self.cameras.iter().any(|known| known.id == *camera && !known.enabled)
@@ -198,6 +205,15 @@ impl WatchSet {
         let looks = |watch: &&Watch| watch.id == key.watch && watch.cameras.contains(&key.camera);
         let watch = self.watches.iter().find(looks)?;
         watch.labels.iter().find(|label| label.id == key.label)?.rule.as_ref()
+    }
+
+    /// Whether a label goes by examples on this camera.
+    pub fn is_taught(&self, key: &LabelKey) -> bool {
+        let looks = |watch: &&Watch| watch.id == key.watch && watch.cameras.contains(&key.camera);
+        let Some(watch) = self.watches.iter().find(looks) else { return false };
+        let place = watch.labels.iter().position(|label| label.id == key.label);
+        let group = watch.taught.on(&key.camera);
+        place.zip(group).is_some_and(|(place, group)| group.labels.contains(&place))
     }
 
     /// Whether the events of a label are for the log alone.
@@ -258,6 +274,11 @@ pub enum Notice {
     /// These watches hold from now on.
     Watching(Arc<WatchSet>),
     Camera(CameraChange),
+    /// Something is wrong with what a running camera shows from now on, or nothing any more.
+    View {
+        camera: CameraId,
+        problem: Option<Problem>,
+    },
     Model(ModelState),
     Probabilities {
         camera: CameraId,
@@ -307,6 +328,8 @@ pub struct Scored {
     pub captured: Captured,
     /// It changed nothing: the scores are those of the frame before.
     pub unchanged: bool,
+    /// What was wrong with the view in this frame, so that rules may pass over it.
+    pub problem: Option<Problem>,
     pub scores: Vec<WatchScore>,
     /// What was scored; shared with the frames that it stands for.
     pub look: Arc<Look>,

@@ -93,6 +93,7 @@ fn rules(cameras: &str) -> Arc<WatchSet> {
         id: id.clone(),
         stale_after: Duration::from_secs(60),
         enabled: true,
+        view_check: true,
     };
     Arc::new(WatchSet {
         cameras: cameras.iter().map(watched).collect(),

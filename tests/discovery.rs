@@ -56,8 +56,12 @@ fn watch(id: &str, cameras: &[&str], labels: &[&str], score: ScoreKind) -> Watch
 }
 
 fn set(cameras: &[&str], watches: Vec<Watch>) -> WatchSet {
-    let watched =
-        |id: &&str| WatchedCamera { id: camera(id), stale_after: Duration::ZERO, enabled: true };
+    let watched = |id: &&str| WatchedCamera {
+        id: camera(id),
+        stale_after: Duration::ZERO,
+        enabled: true,
+        view_check: true,
+    };
     WatchSet {
         cameras: cameras.iter().map(watched).collect(),
         watches,
@@ -155,7 +159,8 @@ fn camera_status(camera: &CameraId) -> Vec<u8> {
         captured: Captured::default(),
     };
     let work = Work::default();
-    payload::status(&change, &Load { fps: 1.0, dropped: 0, unchanged: 0, cpu: 0.0, work }, &[])
+    let (fps, cpu, problem) = (1.0, 0.0, None);
+    payload::status(&change, &Load { fps, dropped: 0, unchanged: 0, cpu, work, problem }, &[])
 }
 
 fn event(key: &LabelKey) -> Vec<u8> {

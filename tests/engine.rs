@@ -67,6 +67,7 @@ fn rules() -> Arc<WatchSet> {
             id: camera(),
             stale_after: Duration::from_secs(60),
             enabled: true,
+            view_check: true,
         }],
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
@@ -226,6 +227,7 @@ async fn nothing_stays_on_while_the_device_is_gone() {
         camera: camera(),
         captured,
         unchanged: false,
+        problem: None,
         scores,
         look: Arc::new(seewhen::watch::Look { tiles: Vec::new(), embeddings: [].into() }),
         rules,

@@ -24,6 +24,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("embeddings", 1),
     ("alert::rules", 1),
     ("tune", 1),
+    ("view", 1),
     ("publish::topics", 1),
     ("publish::payload", 1),
     ("publish::outbox", 1),

@@ -116,6 +116,10 @@ fn prometheus_reads_what_happens() {
     assert_eq!(samples[event], 1.0, "{text}");
     let camera = |name: &str| samples[&format!("{name}{{camera=\"picture\"}}")];
     assert_eq!(camera("seewhen_camera_up"), 1.0);
+    for problem in ["covered", "blinded", "frozen", "moved"] {
+        let name = format!("seewhen_camera_problem{{camera=\"picture\",problem=\"{problem}\"}}");
+        assert_eq!(samples[&name], 0.0, "{problem}");
+    }
     assert!(camera("seewhen_frames_analysed_total") >= 1.0, "{text}");
     assert!((0.0..60.0).contains(&camera("seewhen_frame_age_seconds")), "{text}");
     assert_eq!((samples["seewhen_broker_connected"], samples["seewhen_outbox_events"]), (1.0, 0.0));

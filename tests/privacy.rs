@@ -87,6 +87,7 @@ fn rules(camera: &CameraId) -> WatchSet {
             id: camera.clone(),
             stale_after: Duration::from_secs(9),
             enabled: true,
+            view_check: true,
         }],
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),

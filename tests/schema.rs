@@ -12,7 +12,7 @@ use std::time::Duration;
 use seewhen::command::{Answer, Done, Tag};
 use seewhen::model::{
     CameraChange, CameraId, CameraState, Captured, DecodeStrategy, Event, EventKind, LabelId,
-    LabelKey, Moment, NodeId, Region, Suppressed, WallTime, WatchId,
+    LabelKey, Moment, NodeId, Problem, ProblemKind, Region, Suppressed, WallTime, WatchId,
 };
 use seewhen::publish::payload::{self, Load, NodeStatus};
 use seewhen::status::Work;
@@ -81,7 +81,9 @@ fn camera_status() -> Vec<u8> {
         decoder: Some("avdec_h264".into()),
         note: None,
     };
-    let load = Load { fps: 1.0, dropped: 0, unchanged: 3, cpu: 0.02, work };
+    let (kind, since) = (ProblemKind::Frozen, WallTime(1.0));
+    let problem = Some(Problem { kind, reason: "it stands still", since });
+    let load = Load { fps: 1.0, dropped: 0, unchanged: 3, cpu: 0.02, work, problem };
     payload::status(&change(), &load, &[(key(), 4)])
 }
 

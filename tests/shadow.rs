@@ -53,6 +53,7 @@ fn set(revision: u64, labels: [(&str, LabelRule); 2]) -> Arc<WatchSet> {
             id: camera(),
             stale_after: Duration::from_secs(60),
             enabled: true,
+            view_check: true,
         }],
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
@@ -83,6 +84,7 @@ fn scored(rules: &Arc<WatchSet>, captured: Captured, probabilities: [Probability
         camera: camera(),
         captured,
         unchanged: false,
+        problem: None,
         scores: vec![score],
         look: Arc::new(seewhen::watch::Look { tiles: Vec::new(), embeddings: [].into() }),
         rules: rules.clone(),
@@ -97,7 +99,9 @@ fn word(notice: &Notice) -> String {
         Notice::Shadow(event) => format!("shadow {} {:?}", event.key.label, event.kind),
         Notice::Probabilities { .. } => "probabilities".to_owned(),
         Notice::Watching(set) => format!("watching {}", set.revision),
-        Notice::Asked(_) | Notice::Camera(_) | Notice::Model(_) => "other".to_owned(),
+        Notice::Asked(_) | Notice::Camera(_) | Notice::View { .. } | Notice::Model(_) => {
+            "other".to_owned()
+        }
     }
 }
 

@@ -58,6 +58,7 @@ fn set() -> Arc<WatchSet> {
         cameras: vec![WatchedCamera {
             id: camera(),
             enabled: true,
+            view_check: true,
             stale_after: Duration::from_secs(60),
         }],
         watches: vec![Watch {
@@ -104,6 +105,7 @@ fn scored(rules: &Arc<WatchSet>, second: usize, probability: f32) -> Observation
         camera,
         captured,
         unchanged: false,
+        problem: None,
         scores: vec![score],
         look: Arc::new(seewhen::watch::Look { tiles: Vec::new(), embeddings: [].into() }),
         rules: rules.clone(),

@@ -134,7 +134,8 @@ impl Rules {
 
     /// Looks at one analysed frame. A frame scored under older watches is passed over: its
     /// probabilities say nothing about the labels of now. So is one from before its camera was
-    /// lost: it would open an event that no later frame ends.
+    /// lost: it would open an event that no later frame ends. Taught labels pass over frames in which
+    /// something is wrong with the view.
     pub fn observe(&mut self, scored: &Scored) -> Vec<Event> {
         let mut events = self.adopt(&scored.rules);
         let outdated = scored.rules.revision < self.set.revision;
@@ -151,6 +152,11 @@ impl Rules {
                     watch: score.watch.clone(),
                     label: label.clone(),
                 };
+                if scored.problem.is_some() && self.set.is_taught(&key) {
+                    // It was taught another view, and says nothing of this one.
+                    events.extend(self.end_where(Some(scored.captured.at), |one, _| *one == key));
+                    continue;
+                }
                 let Some(rule) = self.set.rule(&key) else { continue };
                 let seen = Seen { captured: scored.captured, probability: *probability, score };
                 let memory = self.labels.entry(key.clone()).or_default();

@@ -282,6 +282,7 @@ fn camera(id: CameraId, source: CameraSource) -> Camera {
         connect_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),
         enabled: true,
+        view_check: true,
     }
 }
 
@@ -303,6 +304,7 @@ fn watches(cameras: usize, labels: usize, dim: usize) -> anyhow::Result<WatchSet
         id: id.clone(),
         stale_after: Duration::from_secs(60),
         enabled: true,
+        view_check: true,
     };
     Ok(WatchSet {
         cameras: ids.iter().map(watched).collect(),

@@ -151,6 +151,7 @@ pub(super) fn plain_camera(id: CameraId, source: CameraSource, every: Every, vie
         connect_timeout: Duration::from_secs(10),
         stall_timeout: Duration::from_secs(10),
         enabled: true,
+        view_check: true,
     }
 }
 
@@ -273,6 +274,12 @@ impl Printer {
                 if matches!(change.state, CameraState::Stalled | CameraState::Retrying) {
                     writeln!(std::io::stderr(), "{}: {}", change.state.word(), change.reason)?;
                 }
+            }
+            Notice::View { problem, .. } => {
+                let said = problem.map_or(("well", "the view is as usual"), |problem| {
+                    (problem.kind.word(), problem.reason)
+                });
+                writeln!(std::io::stderr(), "{}: {}", said.0, said.1)?;
             }
             Notice::Probabilities { time, probabilities, .. } if self.json => {
                 out.write_all(&payload::probabilities(*time, probabilities, None))?;

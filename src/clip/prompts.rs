@@ -138,6 +138,7 @@ pub fn compile(
         // waiting to be sampled and to be encoded.
         stale_after: camera.stall_timeout + 2 * camera.every.longest(),
         enabled: camera.enabled,
+        view_check: camera.view_check,
     });
     Ok(WatchSet {
         cameras: cameras.collect(),

@@ -33,6 +33,8 @@ pub struct Camera {
     pub stall_timeout: Duration,
     /// One that is not is known and not captured.
     pub enabled: bool,
+    /// It is told when the camera was moved, covered, blinded or is frozen.
+    pub view_check: bool,
 }
 
 const EVERY: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
@@ -66,6 +68,7 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
         |key| camera.get_or(key, Duration::from_secs(10), |value| duration(value, TIMEOUT));
     let (connect_timeout, stall_timeout) = (timeout("connect_timeout"), timeout("stall_timeout"));
     let enabled = camera.get_or("enabled", true, boolean);
+    let view_check = camera.get_or("view_check", true, boolean);
     let (fit, tiles) = fit?;
     Some(Camera {
         id: id?,
@@ -80,6 +83,7 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
         connect_timeout: connect_timeout?,
         stall_timeout: stall_timeout?,
         enabled: enabled?,
+        view_check: view_check?,
     })
 }
 

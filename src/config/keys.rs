@@ -53,6 +53,7 @@ pub(super) const CAMERA: &[&str] = &[
     "mask",
     "fit",
     "change_gate",
+    "view_check",
     "decoder",
     "transport",
     "tls_verify",

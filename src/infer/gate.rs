@@ -7,14 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::clip::preprocess::geometry::{Pixels, region_of};
 use crate::model::{CameraId, Frame, Moment, Picture, View};
+use crate::view::grid::{Grid, brightness};
 use crate::watch::Look;
 
-const COLUMNS: u32 = 32;
-const ROWS: u32 = 18;
-/// Pixels that are read of a cell, each way.
-const SAMPLES: u32 = 8;
+const GRID: Grid = Grid { columns: 32, rows: 18, samples: 8 };
 
 /// What is remembered of the last encoded frame of each camera with a gate.
 #[derive(Debug, Default)]
@@ -67,28 +64,9 @@ fn difference(a: &[u8], b: &[u8]) -> f32 {
 
 /// The mean brightness of every cell of what is analysed.
 fn grid(picture: &Picture, view: View) -> Vec<u8> {
-    let area = region_of(picture.width, picture.height, view.region);
-    let cells = (0..ROWS).flat_map(|row| (0..COLUMNS).map(move |column| (column, row)));
-    cells.map(|(column, row)| cell(picture, &area, column, row)).collect()
-}
-
-fn cell(picture: &Picture, area: &Pixels, column: u32, row: u32) -> u8 {
-    // The nth of `parts` equal steps along `length`, never past its end.
-    let step =
-        |n: u32, parts: u32, length: u32| u64::from(n) * u64::from(length) / u64::from(parts);
-    let mut sum = 0;
-    for y in 0..SAMPLES {
-        let line = u64::from(area.top) + step(row * SAMPLES + y, ROWS * SAMPLES, area.height);
-        for x in 0..SAMPLES {
-            let across = step(column * SAMPLES + x, COLUMNS * SAMPLES, area.width);
-            let place = line * u64::from(picture.width) + u64::from(area.left) + across;
-            let start = usize::try_from(place * 3).unwrap_or(usize::MAX);
-            let Some([r, g, b]) = picture.rgb.get(start..start.saturating_add(3)) else { continue };
-            // BT.601's weights, in 256ths.
-            sum += (u32::from(*r) * 77 + u32::from(*g) * 150 + u32::from(*b) * 29) >> 8;
-        }
-    }
-    u8::try_from(sum / (SAMPLES * SAMPLES)).unwrap_or(u8::MAX)
+    let mut sums = vec![0; GRID.cells()];
+    GRID.visit(picture, view, |cell, rgb| sums[cell] += brightness(rgb));
+    sums.into_iter().map(|sum| u8::try_from(sum / GRID.points()).unwrap_or(u8::MAX)).collect()
 }
 
 #[cfg(test)]

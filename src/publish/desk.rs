@@ -94,6 +94,7 @@ impl Desk {
                 self.watching(&set);
             }
             Notice::Camera(change) => self.camera(change),
+            Notice::View { camera, problem } => self.view(&camera, problem),
             Notice::Model(state) => {
                 self.settings.status.board().model(&state);
                 let available = payload::availability(state == ModelState::Working);

@@ -118,8 +118,12 @@ mod tests {
 
     fn set(cameras: &[&str]) -> WatchSet {
         let stale_after = Duration::from_secs(1);
-        let camera =
-            |id| WatchedCamera { id: CameraId::try_new(id).unwrap(), stale_after, enabled: true };
+        let camera = |id| WatchedCamera {
+            id: CameraId::try_new(id).unwrap(),
+            stale_after,
+            enabled: true,
+            view_check: true,
+        };
         WatchSet {
             cameras: cameras.iter().map(|id| camera(id)).collect(),
             watches: Vec::new(),

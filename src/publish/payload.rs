@@ -12,7 +12,7 @@ pub use self::explanation::explanation_fields;
 pub use self::reply::reply;
 
 use crate::model::{
-    CameraChange, DecodeStrategy, Event, LabelId, LabelKey, NodeId, Probability, Region,
+    CameraChange, DecodeStrategy, Event, LabelId, LabelKey, NodeId, Probability, Problem, Region,
     Suppressed, WallTime,
 };
 use crate::status::Work;
@@ -138,6 +138,9 @@ struct StatusPayload<'a> {
     key_interval: Option<f64>,
     decoder: Option<&'a str>,
     cpu: f64,
+    problem: Option<&'static str>,
+    problem_reason: Option<&'static str>,
+    problem_since: Option<f64>,
     shadow: BTreeMap<String, u64>,
 }
 
@@ -153,11 +156,13 @@ pub struct Load {
     /// Share of one processor that capture and decoding took.
     pub cpu: f64,
     pub work: Work,
+    /// What is wrong with what it shows.
+    pub problem: Option<Problem>,
 }
 
 /// A camera's state as JSON. `strategy`: how much of the stream is decoded, null while that is
-/// not known; `key_interval`: seconds, the longest lately; `decoder`: GStreamer's name of it; `shadow`:
-/// by `<watch>/<label>`, how many events each shadow label has had.
+/// not known; `key_interval`: seconds, the longest lately; `decoder`: GStreamer's name of it; `problem`: what is
+/// wrong with the view; `shadow`: by `<watch>/<label>`, how many events each shadow label has had.
 pub fn status(change: &CameraChange, load: &Load, shadows: &[(LabelKey, u64)]) -> Vec<u8> {
     let shadow =
         |(key, events): &(LabelKey, u64)| (format!("{}/{}", key.watch, key.label), *events);
@@ -174,6 +179,9 @@ pub fn status(change: &CameraChange, load: &Load, shadows: &[(LabelKey, u64)]) -
         key_interval: load.work.key_interval.map(|length| round(length.as_secs_f64(), 1000.0)),
         decoder: load.work.decoder.as_deref(),
         cpu: round(load.cpu, 10_000.0),
+        problem: load.problem.map(|problem| problem.kind.word()),
+        problem_reason: load.problem.map(|problem| problem.reason),
+        problem_since: load.problem.map(|problem| seconds(problem.since)),
         shadow: shadows.iter().map(shadow).collect(),
     })
 }
@@ -277,7 +285,9 @@ fn json(payload: &impl Serialize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CameraId, CameraState, Captured, EventKind, LabelKey, Moment, WatchId};
+    use crate::model::{
+        CameraId, CameraState, Captured, EventKind, LabelKey, Moment, ProblemKind, WatchId,
+    };
     use std::time::Duration;
 
     fn label(id: &str) -> LabelId {
@@ -350,10 +360,12 @@ mod tests {
             label: label("l"),
         };
         let shadows = [(key("c"), 4)];
-        let load = Load { fps: 1.999_9, dropped: 3, unchanged: 5, cpu: 0.017_04, work };
+        let (kind, since) = (ProblemKind::Moved, WallTime(8.000_4));
+        let problem = Some(Problem { kind, reason: "another view", since });
+        let load = Load { fps: 1.999_9, dropped: 3, unchanged: 5, cpu: 0.017_04, work, problem };
         assert_eq!(
             text(status(&change, &load, &shadows)),
-            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"unchanged":5,"strategy":"keyframes","key_interval":2.0,"decoder":"avdec_h264","cpu":0.017,"shadow":{"w/l":4}}"#
+            r#"{"state":"retrying","reason":"refused","attempt":2,"since":7.0,"fps":2.0,"dropped":3,"unchanged":5,"strategy":"keyframes","key_interval":2.0,"decoder":"avdec_h264","cpu":0.017,"problem":"moved","problem_reason":"another view","problem_since":8.0,"shadow":{"w/l":4}}"#
         );
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub use self::curve::Curve;
 use crate::model::{
     CameraChange, CameraId, Captured, Event, EventKind, LabelId, LabelKey, ModelState, Picture,
-    WallTime, WatchId, WatchScore,
+    Problem, WallTime, WatchId, WatchScore,
 };
 use crate::watch::{Look, Scored, WatchSet};
 
@@ -79,6 +79,8 @@ pub struct Camera {
     changed: u64,
     pub life: Option<CameraChange>,
     pub newest: Option<Arc<Newest>>,
+    /// What was wrong with the view in the newest frame, while frames flow.
+    pub problem: Option<Problem>,
     /// When the last few frames were captured.
     times: VecDeque<f64>,
     curves: BTreeMap<(WatchId, LabelId), Curve>,
@@ -108,6 +110,7 @@ impl Camera {
                 self.curves.entry(key).or_default().add(time, *probability);
             }
         }
+        self.problem = scored.problem;
         let (captured, scores, look) = (*captured, scores.clone(), look.clone());
         self.newest = Some(Arc::new(Newest { captured, scores, look, picture }));
     }
@@ -137,6 +140,7 @@ impl Board {
         for camera in &set.cameras {
             let pin = pinned.cameras.entry(camera.id.clone()).or_default();
             pin.changed = changed;
+            pin.problem = pin.problem.filter(|_| set.wants(&camera.id));
             pin.curves.retain(|(watch, label), _| {
                 let mut watches = set.for_camera(&camera.id).filter(|one| one.id == *watch);
                 watches.any(|one| one.labels.iter().any(|known| known.id == *label))
@@ -165,6 +169,7 @@ impl Board {
         camera.changed = changed;
         if !change.available() {
             camera.times.clear();
+            camera.problem = None;
         }
         camera.life = Some(change.clone());
     }
@@ -257,6 +262,7 @@ impl Camera {
             changed: self.changed,
             life: self.life.clone(),
             newest: self.newest.clone(),
+            problem: self.problem,
             times: self.times.clone(),
             curves: BTreeMap::new(),
         }

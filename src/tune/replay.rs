@@ -78,6 +78,7 @@ impl Driver {
                 id: camera.clone(),
                 stale_after: clip.stale_after,
                 enabled: true,
+                view_check: true,
             }],
             watches: vec![Watch {
                 id: watch.clone(),
@@ -99,6 +100,7 @@ impl Driver {
             camera,
             captured: Captured::default(),
             unchanged: false,
+            problem: None,
             scores: vec![score],
             look: Arc::new(Look { tiles: Vec::new(), embeddings: [].into() }),
             rules: set.clone(),

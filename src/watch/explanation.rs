@@ -29,6 +29,8 @@ pub enum Verdict {
     Stale(Duration),
     /// Outside the schedule.
     Inactive,
+    /// Something is wrong with the camera's view, for this reason, and the label was taught another one.
+    OtherView(&'static str),
     BelowThreshold,
     /// The newest frame is at the threshold, and was looked at by other rules: the next one counts.
     Anew,
@@ -52,6 +54,7 @@ impl Verdict {
             Self::NoFrame => "no_frame",
             Self::Stale(_) => "stale",
             Self::Inactive => "outside_schedule",
+            Self::OtherView(_) => "other_view",
             Self::BelowThreshold => "below_threshold",
             Self::Anew => "begins_anew",
             Self::Cooling => "cooldown",
@@ -212,6 +215,9 @@ impl Explanation {
                 }
                 None => "outside its schedule".to_owned(),
             },
+            Verdict::OtherView(reason) => {
+                format!("the label was taught another view than the camera shows now: {reason}")
+            }
             Verdict::BelowThreshold => {
                 if self.is_blank {
                     return "it has no prompts, and was not taught yet (seewhen teach, or the page)"

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use self::text::{Kind, Labels, Text};
 use super::{Shared, Web, health, views};
-use crate::model::{CameraId, DecodeStrategy, LabelKey};
+use crate::model::{CameraId, DecodeStrategy, LabelKey, ProblemKind};
 use crate::publish::payload::seconds;
 use crate::status::board::Camera;
 use crate::status::{CameraCounts, Stage};
@@ -168,6 +168,7 @@ fn cameras(web: &Web, text: &mut Text) {
         "Age of the newest frame that was analysed.",
         age,
     );
+    problems(&pinned, text);
     let mut info = text.metric(
         "seewhen_camera_info",
         Kind::Gauge,
@@ -178,6 +179,18 @@ fn cameras(web: &Web, text: &mut Text) {
         let strategy = work.strategy.map_or("", DecodeStrategy::word);
         let decoder = work.decoder.as_deref().unwrap_or_default();
         info.sample(&[("camera", id.as_str()), ("strategy", strategy), ("decoder", decoder)], 1.0);
+    }
+}
+
+/// Each problem of each camera has its number, so that one that ends does not leave a gap.
+fn problems(pinned: &[(CameraId, Camera)], text: &mut Text) {
+    let help = "Whether this is wrong with what the camera shows.";
+    let mut metric = text.metric("seewhen_camera_problem", Kind::Gauge, help);
+    for (id, camera) in pinned {
+        for kind in ProblemKind::ALL {
+            let is = camera.problem.is_some_and(|problem| problem.kind == kind);
+            metric.sample(&[("camera", id.as_str()), ("problem", kind.word())], flag(is));
+        }
     }
 }
 

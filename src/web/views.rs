@@ -69,6 +69,11 @@ pub(super) struct Camera {
     state: &'static str,
     reason: String,
     since: Option<f64>,
+    /// What is wrong with the view: `covered`, `blinded`, `frozen`, `moved`; null while nothing is.
+    problem: Option<&'static str>,
+    /// The same for people.
+    problem_reason: Option<&'static str>,
+    problem_since: Option<f64>,
     fps: f64,
     dropped: u64,
     unchanged: u64,
@@ -173,6 +178,9 @@ fn camera(
         state: life.map_or(connecting, |life| life.state).word(),
         reason: life.map(|life| life.reason.clone()).unwrap_or_default(),
         since: life.map(|life| seconds(life.captured.time)),
+        problem: pinned.problem.map(|problem| problem.kind.word()),
+        problem_reason: pinned.problem.map(|problem| problem.reason),
+        problem_since: pinned.problem.map(|problem| seconds(problem.since)),
         fps: hundredths(pinned.fps()),
         dropped: counts.replaced,
         unchanged: counts.unchanged,

@@ -7,7 +7,7 @@ use std::fmt;
 use super::{LabelMemory, Phase, Rules};
 use crate::model::{
     CameraChange, CameraId, CameraState, Captured, LabelId, LabelKey, ModelState, Probability,
-    WatchScore,
+    Problem, WatchScore,
 };
 use crate::watch::explanation::{Explanation, OpenStay, SeenFrame, Standing, Unknown, Verdict};
 use crate::watch::{LabelRule, Scored, Watch};
@@ -17,6 +17,8 @@ use crate::watch::{LabelRule, Scored, Watch};
 pub(super) struct Look {
     captured: Captured,
     probabilities: Vec<(LabelId, Probability)>,
+    /// What was wrong with the view.
+    problem: Option<Problem>,
     /// Frames that changed nothing, up to this one.
     unchanged: u32,
 }
@@ -38,6 +40,7 @@ impl Rules {
         let look = Look {
             captured: scored.captured,
             probabilities: score.probabilities.clone(),
+            problem: scored.problem,
             unchanged: if scored.unchanged { before.saturating_add(1) } else { 0 },
         };
         self.looks.insert(key, look);
@@ -128,6 +131,9 @@ impl Rules {
         }
         if !rule.is_active(now.time) {
             return Verdict::Inactive;
+        }
+        if let Some(problem) = look.problem.filter(|_| self.set.is_taught(key)) {
+            return Verdict::OtherView(problem.reason);
         }
         let found = look.probabilities.iter().find(|(label, _)| *label == key.label);
         if found.is_none_or(|(_, probability)| *probability < rule.threshold) {

@@ -44,7 +44,12 @@ fn set(revision: u64, rule: Option<LabelRule>) -> Arc<WatchSet> {
     let label = |id: &str, rule| Label { id: LabelId::try_new(id).unwrap(), rule };
     Arc::new(WatchSet {
         cameras: CAMERAS
-            .map(|id| WatchedCamera { id: named(id), stale_after: STALE, enabled: true })
+            .map(|id| WatchedCamera {
+                id: named(id),
+                stale_after: STALE,
+                enabled: true,
+                view_check: true,
+            })
             .into(),
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
@@ -93,6 +98,7 @@ fn frame_of(rules: &Arc<WatchSet>, camera: CameraId, captured: Captured, p: f32)
         camera,
         captured,
         unchanged: false,
+        problem: None,
         scores: vec![WatchScore {
             watch: WatchId::try_new("w").unwrap(),
             probabilities: vec![(label("package"), p), (label("nothing"), 1.0 - p)],

@@ -97,6 +97,7 @@ fn config() -> Config {
             connect_timeout: Duration::from_secs(1),
             stall_timeout: Duration::from_secs(10),
             enabled: true,
+            view_check: true,
         }],
         watches: vec![WatchConfig {
             id: WatchId::try_new("w").unwrap(),

@@ -5,15 +5,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Desk;
-use crate::model::{CameraChange, CameraId, LabelKey};
+use crate::model::{CameraChange, CameraId, LabelKey, Problem};
 use crate::publish::payload::{self, Load, NodeStatus};
 
 /// A camera's last change, and its counts when its status was last published.
 pub(super) struct CameraDesk {
     change: CameraChange,
+    problem: Option<Problem>,
     analysed: u64,
     cpu: Duration,
     since: Instant,
+    /// Frames analysed and share of a processor, per second, when there was last time to measure.
+    rates: (f64, f64),
 }
 
 impl Desk {
@@ -27,9 +30,19 @@ impl Desk {
         self.retain(self.settings.topics.camera_available(&camera), available);
         let status = self.settings.status.camera(&camera);
         let (analysed, cpu) = (status.counts().analysed, status.effort().cpu);
-        let desk = CameraDesk { change, analysed, cpu, since: Instant::now() };
+        let since = Instant::now();
+        // What a camera shows that has no frames is told anew with the next.
+        let desk = CameraDesk { change, problem: None, analysed, cpu, since, rates: (0.0, 0.0) };
         self.cameras.insert(camera.clone(), desk);
         self.publish_status(&camera);
+    }
+
+    /// What is wrong with what a camera shows has changed.
+    pub(super) fn view(&mut self, camera: &CameraId, problem: Option<Problem>) {
+        if let Some(desk) = self.cameras.get_mut(camera) {
+            desk.problem = problem;
+            self.publish_status(camera);
+        }
     }
 
     pub(in crate::publish) fn refresh_statuses(&mut self) {
@@ -84,19 +97,25 @@ impl Desk {
         let (counts, effort) = (status.counts(), status.effort());
         let seconds = desk.since.elapsed().as_secs_f64();
         // Too short a time says nothing.
-        let rate = |amount: f64| if seconds < 1.0 { 0.0 } else { amount / seconds };
+        if seconds >= 1.0 {
+            let analysed = counts.analysed.saturating_sub(desk.analysed) as f64;
+            let cpu = effort.cpu.saturating_sub(desk.cpu).as_secs_f64();
+            desk.rates = (analysed / seconds, cpu / seconds);
+            (desk.analysed, desk.cpu, desk.since) = (counts.analysed, effort.cpu, Instant::now());
+        }
+        let (fps, cpu) = desk.rates;
         let load = Load {
-            fps: rate(counts.analysed.saturating_sub(desk.analysed) as f64),
+            fps,
             dropped: counts.replaced,
             unchanged: counts.unchanged,
-            cpu: rate(effort.cpu.saturating_sub(desk.cpu).as_secs_f64()),
+            cpu,
             work: effort.work,
+            problem: desk.problem,
         };
         let counted = |key: &LabelKey| (key.clone(), self.settings.status.events(key).shadow);
         let shadows: Vec<(LabelKey, u64)> =
             self.shadows.get(camera).into_iter().flatten().map(counted).collect();
         let payload = payload::status(&desk.change, &load, &shadows);
-        (desk.analysed, desk.cpu, desk.since) = (counts.analysed, effort.cpu, Instant::now());
         self.retain(self.settings.topics.camera_status(camera), payload);
     }
 }

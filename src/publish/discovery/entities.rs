@@ -18,11 +18,13 @@ const EVENT: &str = "{{ {'event_type': value_json.type, 'id': value_json.id, \
     'suppressed': value_json.suppressed, \
     'snapshot': value_json.snapshot} | to_json }}";
 
-const HAS_PROBLEM: &str =
-    "{{ 'ON' if value_json.state in ['stalled', 'retrying', 'failed'] else 'OFF' }}";
+const HAS_PROBLEM: &str = "{{ 'ON' if value_json.state in ['stalled', 'retrying', 'failed'] \
+    or value_json.problem else 'OFF' }}";
 
 const REASON: &str = "{{ {'status': value_json.state, 'reason': value_json.reason, \
-    'attempt': value_json.attempt} | to_json }}";
+    'attempt': value_json.attempt, 'problem': value_json.problem, \
+    'problem_reason': value_json.problem_reason, \
+    'problem_since': value_json.problem_since} | to_json }}";
 
 /// Of the node: whether it runs, and what it says of itself.
 pub(super) fn of_node(topics: &Topics, unique: Unique<'_>) -> Components {

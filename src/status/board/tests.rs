@@ -21,7 +21,7 @@ fn set() -> Arc<WatchSet> {
     };
     let stale_after = Duration::from_secs(10);
     Arc::new(WatchSet {
-        cameras: vec![WatchedCamera { id: camera(), stale_after, enabled: true }],
+        cameras: vec![WatchedCamera { id: camera(), stale_after, enabled: true, view_check: true }],
         watches: vec![watch],
         logit_scale: 100.0,
         logit_bias: 0.0,
@@ -37,6 +37,7 @@ fn scored(time: f64) -> Scored {
         camera: camera(),
         captured: Captured { at: Moment(Duration::ZERO), time: WallTime(time) },
         unchanged: false,
+        problem: None,
         scores: vec![WatchScore { watch, probabilities, tiles: Vec::new() }],
         look: Arc::new(Look { tiles: Vec::new(), embeddings: [].into() }),
         rules: set(),

@@ -153,7 +153,7 @@ function inherit(row, old) {
 export function troubleOf(camera) {
   if (!camera.enabled) return null;
   if (camera.state !== "running") return camera.reason || camera.state;
-  return camera.problem ?? null;
+  return camera.problem_reason;
 }
 
 function how(camera) {
