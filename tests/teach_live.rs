@@ -40,12 +40,12 @@ fn teaching_takes_effect_at_once_and_survives() {
     let bench = Bench::new(&broker);
     let seewhen = Seewhen::start(&still(&broker));
     let before = probability(&bench, |_| true);
-    assert!(before < 0.1, "the words are nearly sure that it is not: {before}");
+    assert!(before > 0.9, "the words are nearly sure that it is there: {before}");
     std::thread::sleep(Duration::from_secs(3));
-    let reply = bench.done(teach("yes"));
-    assert_eq!(reply["taught"], json!({ "yes": 1, "no": 0 }), "{reply}");
+    let reply = bench.done(teach("no"));
+    assert_eq!(reply["taught"], json!({ "yes": 0, "no": 1 }), "{reply}");
     assert_eq!(reply["persisted"], true);
-    let after = probability(&bench, |p| p > before + 0.2);
+    let after = probability(&bench, |p| p < before - 0.2);
 
     // Over a restart, and over a kill.
     let seewhen = bench.restart(seewhen);
@@ -84,10 +84,10 @@ fn teaching_takes_effect_at_once_and_survives() {
 
     // Another process teaches; nobody tells this one.
     let mut other = support::command();
-    other.args(["teach", "yard/garden/bars", "--yes", "2s", "--config"]);
+    other.args(["teach", "yard/garden/bars", "--no", "2s", "--config"]);
     other.arg(seewhen.folder.path().join("seewhen.toml"));
     let output = other.env("STATE_DIRECTORY", seewhen.folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     seewhen.expect_log("lessons were changed by another process", SOON);
-    probability(&bench, |p| p > before + 0.2);
+    probability(&bench, |p| p < before - 0.2);
 }
