@@ -29,7 +29,8 @@ pub(super) struct Words {
     pub(super) templates: Option<Vec<String>>,
     /// `softmax` or `sigmoid`; without it as the watch has it, or `softmax`.
     pub(super) score: Option<String>,
-    /// Its labels compete, but for those of the same names.
+    /// Its labels compete, but for those of the same names. Words that are those of its own labels, and no others,
+    /// give what these labels give, with what they were taught.
     pub(super) watch: Option<String>,
 }
 
