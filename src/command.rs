@@ -136,6 +136,8 @@ pub struct Done {
 /// Examples of a label that count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaughtCounts {
+    /// Those that this command has brought: what `undo_teach` would take back.
+    pub added: usize,
     pub yes: usize,
     pub no: usize,
 }

@@ -292,6 +292,9 @@ impl Node {
             }
         }
         self.status.board().describe(words(&config));
+        if let Some(site) = &self.site {
+            site.renew(&config);
+        }
         self.config = config;
         tracing::info!(
             added = ?diff.cameras_added,

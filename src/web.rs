@@ -17,6 +17,7 @@ mod page;
 mod past;
 mod pictures;
 mod server;
+pub mod taught;
 mod views;
 
 use std::net::SocketAddr;
@@ -67,6 +68,7 @@ pub fn router(web: Web) -> Router {
         .merge(live::routes().route_layer(from_fn_with_state(web.clone(), access::streams)))
         .merge(bench::routes())
         .merge(past::routes())
+        .merge(taught::routes())
         .merge(pictures::routes())
         .merge(metrics::routes())
         .split_for_parts();

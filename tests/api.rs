@@ -136,6 +136,71 @@ fn words_are_tried_and_become_a_label() {
 }
 
 #[test]
+fn a_label_is_taught() {
+    let broker = Broker::start();
+    let site = Site::start(&street(&broker));
+    let event = wait_for("an event that has ended", SOON, || {
+        let events = site.get("/api/events?label=cyclist").json();
+        let mut events = events["events"].as_array().unwrap().iter();
+        events.find(|event| event["type"] == "end").cloned()
+    });
+    let (start, end) = (event["start_time"].as_f64().unwrap(), event["end_time"].as_f64().unwrap());
+    let report = || {
+        let answer = site.get("/api/taught?camera=street&watch=traffic&label=cyclist");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let nothing = report();
+    assert_eq!((&nothing["yes"], &nothing["no"]), (&json!(0), &json!(0)), "{nothing}");
+    assert_eq!(nothing["score"]["enough"], json!(false), "{nothing}");
+    let next = nothing["next"][0]["picture"].as_str().unwrap();
+    assert_eq!(site.get(next).status, 200, "{nothing}");
+
+    // The label's own words over its own past: what it says of that event.
+    let asked = json!({ "labels": [{ "label": "cyclist", "prompts": ["a person riding a bicycle"] }],
+        "watch": "traffic", "camera": "street", "since": start - 0.01, "until": end + 0.01, "points": 1 });
+    let highest = || {
+        let past = site.post("/api/past", &asked);
+        assert_eq!(past.status, 200, "{}", past.text());
+        past.json()["points"][0]["probabilities"]["cyclist"].as_f64().unwrap()
+    };
+    let is_taught = || site.get("/api/cameras").json()[0]["watches"][0]["labels"][0]["taught"].clone();
+    let before = highest();
+    assert!(before >= 0.5 && is_taught() == json!(false), "{before}");
+    let teach = json!({ "command": "teach", "camera": "street", "watch": "traffic", "label": "cyclist",
+        "no": [[start - 0.001, end + 0.001]] });
+    let reply = site.post("/api/command", &teach);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let taught = reply.json()["taught"].clone();
+    assert!(taught["added"].as_u64().unwrap() > 0 && taught["no"] == taught["added"], "{taught}");
+    assert_eq!(site.post("/api/command", &teach).json()["taught"]["added"], json!(0));
+    let told = report();
+    assert_eq!((&told["yes"], &told["no"]), (&json!(0), &taught["no"]), "{told}");
+    assert_eq!((&told["score"]["no_events"], &told["score"]["enough"]), (&json!(1), &json!(false)));
+    assert!(highest() < before - 0.1, "{} after {before}", highest());
+    wait_for("the label is shown as taught", SOON, || (is_taught() == json!(true)).then_some(()));
+
+    let undo = json!({ "command": "undo_teach", "watch": "traffic", "label": "cyclist" });
+    assert_eq!(site.post("/api/command", &undo).json()["taught"]["no"], json!(0));
+    assert!((highest() - before).abs() < 1e-6, "{} after {before}", highest());
+    assert_eq!(report()["no"], json!(0));
+    assert_eq!(site.post("/api/command", &undo).status, 409, "nothing is left");
+
+    for (query, status, words) in [
+        ("camera=street&watch=traffic&label=nobody", 404, "labels: cyclist"),
+        ("camera=street&watch=nothing&label=cyclist", 404, "watches: traffic"),
+        ("camera=nowhere&watch=traffic&label=cyclist", 404, "does not look at"),
+        ("camera=street&watch=traffic&label=cars", 404, "background"),
+        ("camera=a+b&watch=traffic&label=cyclist", 400, ""),
+        ("camera=street", 400, "watch"),
+    ] {
+        let answer = site.get(&format!("/api/taught?{query}"));
+        assert_eq!(answer.status, status, "{query}: {}", answer.text());
+        assert!(answer.json()["error"].as_str().unwrap().contains(words), "{}", answer.text());
+    }
+}
+
+#[test]
 fn a_page_that_cannot_be_had_costs_nothing_else() {
     let broker = Broker::start();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

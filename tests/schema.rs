@@ -9,7 +9,7 @@ mod schema;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use seewhen::command::{Answer, Done, Tag};
+use seewhen::command::{Answer, Done, Tag, TaughtCounts};
 use seewhen::model::{
     CameraChange, CameraId, CameraState, Captured, DecodeStrategy, Event, EventKind, LabelId,
     LabelKey, Moment, NodeId, Problem, ProblemKind, Region, Suppressed, WallTime, WatchId,
@@ -144,10 +144,8 @@ fn explanation(full: bool) -> Value {
 fn answer() -> Answer {
     let tag = Tag { id: Some("1".into()), topic: Some("t".into()), command: Some("enable") };
     let notes = vec!["clear went along".to_owned()];
-    Answer {
-        tag,
-        result: Ok(Done { persisted: Some(true), notes, explanation: None, taught: None }),
-    }
+    let taught = Some(TaughtCounts { added: 1, yes: 2, no: 3 });
+    Answer { tag, result: Ok(Done { persisted: Some(true), notes, explanation: None, taught }) }
 }
 
 /// A payload with everything in it, for each schema.

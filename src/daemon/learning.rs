@@ -67,8 +67,8 @@ impl Node {
             tokio::task::spawn_blocking(move || teach::teach(&config, &model, &set, &teaching));
         let told = told.await.context("teaching panicked").and_then(|told| told);
         let told = told.map_err(|error| refuse(format!("{error:#}")))?;
-        let (yes, no) = (told.yes, told.no);
-        self.in_force(told.notes(), yes, no).await
+        let counts = TaughtCounts { added: told.change.added, yes: told.yes, no: told.no };
+        self.in_force(told.notes(), counts).await
     }
 
     pub(super) async fn undo_teach(
@@ -81,21 +81,20 @@ impl Node {
         let undone = undone.await.context("teaching panicked").and_then(|undone| undone);
         let (went, (yes, no)) = undone.map_err(|error| refuse(format!("{error:#}")))?;
         let examples = if went == 1 { "example is" } else { "examples are" };
-        self.in_force(vec![format!("{went} {examples} taken back")], yes, no).await
+        let counts = TaughtCounts { added: 0, yes, no };
+        self.in_force(vec![format!("{went} {examples} taken back")], counts).await
     }
 
     /// The lesson is kept; now it comes into force.
     async fn in_force(
         &mut self,
         notes: Vec<String>,
-        yes: usize,
-        no: usize,
+        taught: TaughtCounts,
     ) -> Result<Done, Refusal> {
         self.learning.read = self.learning.shelf.as_ref().and_then(Shelf::stamp);
         let learnt = self.learn().await;
         learnt.map_err(|error| refuse(format!("it is kept, and not in force: {error:#}")))?;
-        let taught = Some(TaughtCounts { yes, no });
-        Ok(Done { persisted: Some(true), notes, explanation: None, taught })
+        Ok(Done { persisted: Some(true), notes, explanation: None, taught: Some(taught) })
     }
 
     fn set(&self) -> Arc<WatchSet> {

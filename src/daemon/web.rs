@@ -2,9 +2,10 @@
 
 mod past;
 mod prompts;
+mod taught;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -22,9 +23,10 @@ use crate::command::intake::Intake;
 use crate::command::{Answer, Outcome, Request};
 use crate::config::Config;
 use crate::embeddings::Tally;
-use crate::model::CameraId;
+use crate::model::{CameraId, LabelKey};
 use crate::publish::history::{self, Wanted};
 use crate::status::Status;
+use crate::web::taught::Report;
 use crate::web::{
     self, Access, Answering, Backend, Compiled, Events, EventsWanted, Past, PastWanted,
     SearchFound, SearchWanted, Trial, Trouble, TuneWanted, Web,
@@ -50,6 +52,11 @@ pub(super) struct Site {
 }
 
 impl Site {
+    /// Takes note of the configuration that holds now.
+    pub(super) fn renew(&self, config: &Config) {
+        *self.desk.config() = Arc::new(config.clone());
+    }
+
     /// Lets go of what has not been needed for a while.
     pub(super) fn tidy(&self) {
         self.desk.tryout.tidy();
@@ -75,6 +82,8 @@ pub(super) fn start(
     let clock = Clock::start();
     let desk = Arc::new(Desk {
         orders,
+        config: Mutex::new(Arc::new(config.clone())),
+        model: model.clone(),
         tryout: Arc::new(Tryout::new(model.clone(), status.clone())),
         memory: Memory::new(config, model).map(Arc::new),
         looks: Arc::new(Semaphore::new(MOST_LOOKS)),
@@ -114,6 +123,9 @@ pub(super) fn start(
 /// What the page asks of the rest.
 struct Desk {
     orders: mpsc::Sender<Order>,
+    /// What holds now.
+    config: Mutex<Arc<Config>>,
+    model: Arc<Model>,
     tryout: Arc<Tryout>,
     /// `None` when no embeddings are kept.
     memory: Option<Arc<Memory>>,
@@ -184,6 +196,13 @@ impl Backend for Desk {
         })
     }
 
+    fn taught(&self, key: LabelKey) -> Answering<Report> {
+        let (config, model) = (self.config().clone(), self.model.clone());
+        let tryout = self.tryout.clone();
+        // Lessons are there without a history too.
+        self.in_turn(move || taught::report(&config, &model, &*tryout.set()?, &key))
+    }
+
     fn thumbnail(&self, camera: CameraId, time: f64) -> Answering<Vec<u8>> {
         let memory = self.memory();
         beside(move || memory?.thumbnail(&camera, time))
@@ -205,18 +224,32 @@ impl Desk {
         &self,
         look: impl FnOnce(&Memory) -> Result<T, Trouble> + Send + 'static,
     ) -> Answering<T> {
-        let (memory, looks) = (self.memory(), self.looks.clone());
+        match self.memory() {
+            Ok(memory) => self.in_turn(move || look(&memory)),
+            Err(trouble) => Box::pin(async move { Err(trouble) }),
+        }
+    }
+
+    /// Does what reads much of a disk, after those who came before.
+    fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+    ) -> Answering<T> {
+        let looks = self.looks.clone();
         Box::pin(async move {
-            let memory = memory?;
             let place = looks.acquire_owned().await;
             let place = place.map_err(|error| Trouble::Failed(error.to_string()))?;
             beside(move || {
-                let found = look(&memory);
+                let found = work();
                 drop(place);
                 found
             })
             .await
         })
+    }
+
+    fn config(&self) -> MutexGuard<'_, Arc<Config>> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn memory(&self) -> Result<Arc<Memory>, Trouble> {

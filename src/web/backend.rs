@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::taught::Report;
 use crate::command::{Answer, Request};
 use crate::model::{CameraId, Event, LabelId, LabelKey, Probability, WatchId};
 use crate::watch::{ScoreKind, Watch};
@@ -21,7 +22,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Carries a command out.
     fn command(&self, request: Request) -> Answering<Answer>;
 
-    /// Turns words into a watch that is only tried out.
+    /// Turns words into a watch that is only tried out; words of a watch's own labels into that watch, with
+    /// what was taught.
     fn compile(&self, trial: Trial) -> Answering<Compiled>;
 
     /// Events from the history, the newest first.
@@ -39,6 +41,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The setting that suits a label, from spans of the past in which it was there: as `seewhen tune --json`
     /// has it, and a plot.
     fn tune(&self, wanted: TuneWanted) -> Answering<Value>;
+
+    /// What a label was taught, how good that is, and which frames are worth to be marked next.
+    fn taught(&self, key: LabelKey) -> Answering<Report>;
 
     /// The small picture of a frame of the past.
     fn thumbnail(&self, camera: CameraId, time: f64) -> Answering<Vec<u8>>;

@@ -29,7 +29,8 @@ pub(super) struct Words {
     pub(super) templates: Option<Vec<String>>,
     /// `softmax` or `sigmoid`; without it as the watch has it, or `softmax`.
     pub(super) score: Option<String>,
-    /// Its labels compete, but for those of the same names.
+    /// Its labels compete, but for those of the same names. Words that are those of its own labels, and no others,
+    /// give what these labels give, with what they were taught.
     pub(super) watch: Option<String>,
 }
 
@@ -101,7 +102,7 @@ impl Words {
 
 impl Compiled {
     fn on(&self, camera: &CameraId, newest: &Newest) -> OnCamera {
-        let (probabilities, cosines) = self.scores(&newest.look);
+        let (probabilities, cosines) = self.scores(camera, &newest.look);
         OnCamera {
             camera: camera.to_string(),
             time: seconds(newest.captured.time),
@@ -116,9 +117,9 @@ impl Compiled {
     }
 
     /// Probabilities and cosines, of each label's best tile.
-    fn scores(&self, look: &Look) -> (Vec<f32>, Vec<f32>) {
+    fn scores(&self, camera: &CameraId, look: &Look) -> (Vec<f32>, Vec<f32>) {
         let embeddings: Vec<_> = look.embeddings.iter().collect();
-        let scorer = Scorer::new(&self.watch, None, self.scale, self.bias);
+        let scorer = Scorer::new(&self.watch, Some(camera), self.scale, self.bias);
         let rows = scorer.values(&embeddings);
         let mut highest = vec![-1.0_f32; self.watch.labels.len()];
         for row in &rows {

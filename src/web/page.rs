@@ -52,6 +52,8 @@ const FILES: &[File] = &[
     file!(SCRIPT, "search.js"),
     file!(SCRIPT, "spark.js"),
     file!(SCRIPT, "store.js"),
+    file!(SCRIPT, "taught.js"),
+    file!(SCRIPT, "teach.js"),
     file!(SCRIPT, "threshold.js"),
     file!(SCRIPT, "tune.js"),
     file!(SCRIPT, "why.js"),

@@ -109,12 +109,22 @@ fn hit(moment: &Moment) -> Hit {
     }
 }
 
-fn picture(camera: &CameraId, time: f64) -> String {
+/// Where the small picture of a frame is.
+pub(super) fn picture(camera: &CameraId, time: f64) -> String {
     format!("/api/pictures/{camera}/{time:.3}.jpg")
 }
 
 fn camera_id(id: &str) -> Result<CameraId, Trouble> {
     CameraId::try_new(id).map_err(|error| Trouble::Bad(error.to_string()))
+}
+
+pub(super) fn label_key(camera: &str, watch: &str, label: &str) -> Result<LabelKey, Trouble> {
+    let bad = |error: crate::model::BadId| Trouble::Bad(error.to_string());
+    Ok(LabelKey {
+        camera: camera_id(camera)?,
+        watch: WatchId::try_new(watch).map_err(bad)?,
+        label: LabelId::try_new(label).map_err(bad)?,
+    })
 }
 
 /// Words, and the span that they are tried out over.
@@ -212,12 +222,7 @@ async fn tune(
     Json(marked): Json<Marked>,
 ) -> Result<Json<Value>, Trouble> {
     let Marked { camera, watch, label, mut spans, since, until } = marked;
-    let bad = |error: crate::model::BadId| Trouble::Bad(error.to_string());
-    let key = LabelKey {
-        camera: camera_id(&camera)?,
-        watch: WatchId::try_new(&watch).map_err(bad)?,
-        label: LabelId::try_new(&label).map_err(bad)?,
-    };
+    let key = label_key(&camera, &watch, &label)?;
     if since >= until {
         return Err(Trouble::Bad("until: give a time after since".to_owned()));
     }

@@ -107,6 +107,8 @@ struct Label {
     since: Option<f64>,
     shadow: bool,
     enabled: bool,
+    /// It goes by examples too: `/api/taught` tells of them.
+    taught: bool,
 }
 
 pub(super) fn node(web: &Web) -> Node {
@@ -201,9 +203,9 @@ fn watch_view(
     let scores = pinned.newest.iter().flat_map(|newest| &newest.scores);
     let score = scores.into_iter().find(|score| score.watch == watch.id);
     let words = web.status.board().words(&watch.id);
-    let label = |label: &crate::watch::Label| {
-        let (watch, id) = (watch.id.clone(), label.id.clone());
-        let key = LabelKey { camera: camera.clone(), watch, label: id };
+    let label = |(place, label): (usize, &crate::watch::Label)| {
+        let (camera, id) = (camera.clone(), label.id.clone());
+        let key = LabelKey { camera, watch: watch.id.clone(), label: id };
         let of = |(known, _): &&(_, f32)| *known == label.id;
         let probability = score.and_then(|score| score.probabilities.iter().find(of));
         let (rule, since) = (label.rule.as_ref(), on.get(&key));
@@ -217,6 +219,7 @@ fn watch_view(
             since: since.map(|since| seconds(*since)),
             shadow: rule.is_some_and(|rule| rule.shadow),
             enabled: rule.is_none_or(|rule| rule.enabled),
+            taught: watch.taught.is_taught(place),
         }
     };
     WatchView {
@@ -226,7 +229,7 @@ fn watch_view(
             ScoreKind::Softmax => "softmax",
             ScoreKind::Sigmoid => "sigmoid",
         },
-        labels: watch.labels.iter().map(label).collect(),
+        labels: watch.labels.iter().enumerate().map(label).collect(),
     }
 }
 

@@ -6,13 +6,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use ndarray::Axis;
+
 use crate::clip::advice::{parallel, prompt_advice};
 use crate::clip::cache::PromptEmbedder;
 use crate::clip::prompts::{label_embedding, matrix};
 use crate::daemon::model::Model;
 use crate::model::{Embedding, LabelId, WatchId};
 use crate::status::Status;
-use crate::watch::{Label, Taught, Watch, WatchSet};
+use crate::status::board::Words;
+use crate::watch::{Label, Taught, TaughtGroup, Watch, WatchSet};
 use crate::web::{Compiled, Trial, Trouble};
 
 /// The text model is let go of after this.
@@ -70,9 +73,13 @@ impl Tryout {
     /// # Errors
     /// For words that cannot be meant, and a watch that is not known.
     pub(super) fn compile(&self, trial: &Trial) -> Result<Compiled, Trouble> {
-        check(trial)?;
         let (board, set) = (self.status.board(), self.set()?);
         let beside = trial.watch.as_ref().map(|id| watch(&set, id)).transpose()?;
+        let (scale, bias, model) = (set.logit_scale, set.logit_bias, set.model.clone());
+        if let Some(watch) = beside.and_then(|watch| own(watch, &board.words(&watch.id), trial)) {
+            return Ok(Compiled { watch, scale, bias, model, advice: Vec::new() });
+        }
+        check(trial)?;
         let templates = match (&trial.templates, &trial.watch) {
             (Some(templates), _) => templates.clone(),
             (None, Some(watch)) => board.words(watch).templates,
@@ -108,7 +115,6 @@ impl Tryout {
             publish_every: Duration::ZERO,
             enabled: true,
         };
-        let (scale, bias, model) = (set.logit_scale, set.logit_bias, set.model.clone());
         Ok(Compiled { watch, scale, bias, model, advice })
     }
 
@@ -138,6 +144,38 @@ fn watch<'a>(set: &'a WatchSet, id: &WatchId) -> Result<&'a Watch, Trouble> {
     found.ok_or_else(|| {
         let known: Vec<&str> = set.watches.iter().map(|watch| watch.id.as_str()).collect();
         Trouble::Bad(format!("there is no watch {id}; there are {}", known.join(", ")))
+    })
+}
+
+/// The watch as it is, with what its labels were taught, where the words are those of its own labels and no
+/// others: those labels come first.
+fn own(watch: &Watch, words: &Words, trial: &Trial) -> Option<Watch> {
+    if trial.labels.is_empty() || trial.templates.is_some() || trial.score.is_some() {
+        return None;
+    }
+    let place = |(name, prompts): &(String, Vec<String>)| {
+        let place = watch.labels.iter().position(|label| label.id.as_str() == name)?;
+        (words.prompts.get(&watch.labels[place].id)? == prompts).then_some(place)
+    };
+    let first: Vec<usize> = trial.labels.iter().map(place).collect::<Option<_>>()?;
+    if (1..first.len()).any(|index| first[..index].contains(&first[index])) {
+        return None;
+    }
+    let rest = (0..watch.labels.len()).filter(|place| !first.contains(place));
+    let order: Vec<usize> = first.iter().copied().chain(rest).collect();
+    let moved = |old: &usize| order.iter().position(|place| place == old).unwrap_or(*old);
+    let group = |group: &TaughtGroup| TaughtGroup {
+        labels: group.labels.iter().map(moved).collect(),
+        ..group.clone()
+    };
+    Some(Watch {
+        labels: order.iter().map(|place| watch.labels[*place].clone()).collect(),
+        matrix: watch.matrix.select(Axis(0), &order),
+        taught: Taught {
+            unworded: watch.taught.unworded.iter().map(moved).collect(),
+            groups: watch.taught.groups.iter().map(group).collect(),
+        },
+        ..watch.clone()
     })
 }
 

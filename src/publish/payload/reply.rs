@@ -34,6 +34,8 @@ pub fn reply(answer: &Answer) -> Vec<u8> {
         explanation: done.and_then(|done| done.explanation.as_deref()).map(explanation_fields),
         taught: done
             .and_then(|done| done.taught)
-            .map(|counts| serde_json::json!({ "yes": counts.yes, "no": counts.no })),
+            .map(|counts| {
+                serde_json::json!({ "added": counts.added, "yes": counts.yes, "no": counts.no })
+            }),
     })
 }

@@ -14,10 +14,10 @@ const GAP = 3;
 export class Chart {
   /**
    * `threshold(p)` hears of a threshold that was dragged; `span(from, to)` of a span that was drawn;
-   * `point(point)` of the point that is pointed at, or null.
+   * `point(point)` of the point that was clicked.
    */
   constructor({ threshold = null, span = null, point = null }) {
-    Object.assign(this, { onSpan: span, onPoint: point, points: [], series: [], spans: [], level: null });
+    Object.assign(this, { onSpan: span, points: [], series: [], spans: [], level: null });
     this.drawing = svg("svg", { class: "drawing", role: "img" });
     this.readout = el("p", { class: "readout", "aria-live": "off" });
     this.plot = el("div", { class: "plot" }, this.drawing);
@@ -26,6 +26,7 @@ export class Chart {
     this.drawing.addEventListener("pointermove", (event) => this.pointed(event));
     this.drawing.addEventListener("pointerleave", () => this.pointedAt(null));
     if (span) this.withSpans();
+    if (point) this.drawing.addEventListener("click", (event) => this.points.length && point(this.nearest(event)));
     new ResizeObserver(() => this.draw()).observe(this.plot);
   }
 
@@ -127,12 +128,15 @@ export class Chart {
     return this.time(Math.min(edge.width, Math.max(LEFT, event.clientX - edge.left)));
   }
 
-  /** The point nearest to the pointer. */
   pointed(event) {
-    if (this.points.length === 0) return;
+    if (this.points.length) this.pointedAt(this.nearest(event));
+  }
+
+  /** The point nearest to the pointer. */
+  nearest(event) {
     const time = this.at(event);
     const distance = (point) => Math.abs(point.time - time);
-    this.pointedAt(this.points.reduce((best, point) => (distance(point) < distance(best) ? point : best)));
+    return this.points.reduce((best, point) => (distance(point) < distance(best) ? point : best));
   }
 
   pointedAt(point) {
@@ -144,7 +148,6 @@ export class Chart {
       const of = this.series.map((id) => `${id} ${share(point.probabilities[id])}`);
       say(this.readout, `${moment(point.time)}: ${of.join(", ")}`);
     }
-    this.onPoint?.(point);
   }
 
   withSpans() {

@@ -1,7 +1,7 @@
 // Lists of events, newest first: the long one with filters, and the short one beside the cameras.
 
 import { choice, el, mark, offer, say } from "./dom.js";
-import { showEvent, snapshot } from "./eventview.js";
+import { showEvent, snapshot, teachEvent } from "./eventview.js";
 import { get } from "./net.js";
 import { cameraOptions, on, watches } from "./store.js";
 import { moment, share, span } from "./words.js";
@@ -10,9 +10,12 @@ import { moment, share, span } from "./words.js";
 const MOST = 500;
 
 class EventList {
-  /** `fits(event)` says what comes in live, `length` how many are asked for at once. */
-  constructor(length, fits, most) {
-    Object.assign(this, { length, fits, most, rows: new Map(), more: false, query: {}, loads: 0 });
+  /**
+   * `fits(event)` says what comes in live, `length` how many are asked for at once; `teaches`: each can teach its
+   * label.
+   */
+  constructor(length, fits, most, teaches = false) {
+    Object.assign(this, { length, fits, most, teaches, rows: new Map(), more: false, query: {}, loads: 0 });
     this.list = el("ol", { class: "events" });
     this.empty = el("p", { class: "empty", text: "No events yet." });
     this.root = el("div", {}, this.list, this.empty);
@@ -25,7 +28,7 @@ class EventList {
     if (known && known.event.type === "end") return;
     row.event = event;
     this.rows.set(event.id, row);
-    fill(row);
+    fill(row, this.teaches);
     if (!known) this.place(row, fresh);
     mark(this.empty, "hidden", true);
   }
@@ -67,7 +70,7 @@ class EventList {
   }
 }
 
-function fill(row) {
+function fill(row, teaches) {
   const { event } = row;
   row.root.dataset.id = event.id;
   row.root.dataset.start = event.start_time;
@@ -80,6 +83,7 @@ function fill(row) {
     const shot = el("span", { class: "shot" }, snapshot(event, ""));
     const lines = el("span", { class: "lines" }, what, where, when);
     row.root.append(el("button", { type: "button", onclick: () => showEvent(row.event) }, shot, lines));
+    if (teaches) row.root.append(teachEvent(() => row.event));
   }
   const end = event.type === "end" ? span(event.end_time - event.start_time) : "on";
   say(row.length, `${share(event.top_probability)} · ${end}`);
@@ -97,7 +101,7 @@ export function eventsView() {
   const camera = choice("Camera", [["", "all"]]);
   const label = choice("Label", [["", "all"]]);
   const fits = (event) => fitting(camera.select.value, event.camera) && fitting(label.select.value, event.label);
-  const list = new EventList(50, fits, MOST);
+  const list = new EventList(50, fits, MOST, true);
   const older = el("button", { type: "button", text: "Load older", hidden: true });
   const load = async (before) => {
     list.query = { camera: camera.select.value, label: label.select.value };

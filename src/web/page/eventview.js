@@ -3,6 +3,7 @@
 import { el, facts, say } from "./dom.js";
 import { command, paths } from "./net.js";
 import { dialog } from "./notice.js";
+import { eventTimes, teachRow } from "./teach.js";
 import { bars, explain, suppressedWords } from "./why.js";
 import { moment, share, span } from "./words.js";
 
@@ -42,10 +43,17 @@ export function showEvent(event) {
     ["Id", event.id],
   ]);
   const probabilities = el("h3", { text: event.type === "end" ? "Probabilities at its end" : "Probabilities" });
-  const more = el("div", { class: "actions" }, el("button", { type: "button", text: "Why?", onclick: why }));
+  const more = el("div", { class: "actions" }, teachEvent(() => event), el("button", { type: "button", text: "Why?", onclick: why }));
   const now = el("div", { class: "now" }, el("h3", { text: "The label now" }), nowSays);
   dialog(`${event.camera}: ${event.label}`, shot, details, probabilities, rows, now, more);
   ask(event, nowSays);
+}
+
+/** Teaches the event's label: its frames show it, or do not. `newest()` gives its newest message. */
+export function teachEvent(newest) {
+  const { camera, watch, label, start_time: start } = newest();
+  const about = `${label}, ${camera}, ${moment(start)}`;
+  return teachRow({ camera, key: `${watch}/${label}`, times: () => eventTimes(newest()), about });
 }
 
 async function ask({ camera, watch, label }, sentence) {

@@ -14,7 +14,8 @@ export class LabelRow {
     this.fill = el("span", { class: "fill" });
     this.bar = el("div", { class: "bar" }, this.fill);
     this.value = el("span", { class: "value" });
-    this.name = el("span", { class: "name", text: label.id, title: label.prompts.join("\n") });
+    this.taught = el("small", { class: "by" });
+    this.name = el("span", { class: "name", title: label.prompts.join("\n") }, label.id, this.taught);
     this.tag = el("span", { class: "tag" });
     this.root = el("div", { class: this.fires ? "label" : "label background" }, this.name, this.tag);
     this.root.append(this.value, this.bar);
@@ -49,6 +50,7 @@ export class LabelRow {
     if (this.on !== on) this.root.classList.toggle("on", (this.on = on));
     this.root.classList.toggle("off", !label.enabled);
     say(this.tag, tag(label));
+    say(this.taught, goesBy(label));
     if (this.fires) this.place(label);
   }
 
@@ -71,6 +73,12 @@ export class LabelRow {
 
 function move(line, handle, p) {
   line.style.left = handle.style.left = `${p * 100}%`;
+}
+
+/** What it goes by, where that is not its prompts alone. */
+function goesBy(label) {
+  if (label.taught) return "taught";
+  return label.prompts.length === 0 ? "not taught yet" : "";
 }
 
 function tag(label) {

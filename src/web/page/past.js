@@ -2,7 +2,7 @@
 
 import { Chart, rises } from "./chart.js";
 import { choice, el, mark, offer, say } from "./dom.js";
-import { film } from "./film.js";
+import { enlargePoint, film } from "./film.js";
 import { command, post } from "./net.js";
 import { failed, notice } from "./notice.js";
 import { SPANS } from "./search.js";
@@ -43,7 +43,8 @@ class Past {
     this.back = choice("Back to", SPANS, { onchange: () => this.ask() });
     this.look = el("button", { type: "button", text: "Look again", onclick: () => this.ask() });
     this.said = el("p", { class: "said", role: "status" });
-    this.chart = new Chart({ threshold: (p) => this.chosen(p) });
+    const enlarge = (point) => enlargePoint(this.shownCamera, point, this.label);
+    this.chart = new Chart({ threshold: (p) => this.chosen(p), point: enlarge });
     this.strip = el("div", { class: "film" });
     this.shown = el("div", { class: "past-shown", hidden: true }, this.chart.root, this.strip);
     const tools = el("div", { class: "tools" }, this.camera.field, this.back.field, this.look);
@@ -87,6 +88,7 @@ class Past {
 
   show(answer, { labels }, camera) {
     this.answer = answer;
+    this.shownCamera = camera;
     this.label = labels[0].label;
     mark(this.shown, "hidden", answer.points.length === 0);
     const ids = Object.keys(answer.points[0]?.probabilities ?? {}).filter((id) => id !== this.label);
@@ -100,7 +102,7 @@ class Past {
     if (frames === 0) return say(this.said, "No frame of this camera is kept in that time.");
     const times = rises(points, this.label, this.threshold);
     const often = `${times ? counted(times, "time") : "never"} over ${this.threshold.toFixed(2)} in ${span(until - since)}`;
-    say(this.said, `${counted(frames, "frame")}; “${this.label}” was ${often}. Drag the line to choose a threshold.`);
+    say(this.said, `${counted(frames, "frame")}; “${this.label}” was ${often}. Drag the line to choose a threshold; click the curve to see a frame.`);
   }
 
   chosen(p) {

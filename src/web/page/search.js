@@ -4,6 +4,7 @@ import { choice, el, offer, say } from "./dom.js";
 import { thumbnail } from "./film.js";
 import { get } from "./net.js";
 import { cameraOptions, on } from "./store.js";
+import { teachRow } from "./teach.js";
 import { counted, milliseconds, moment, now, span } from "./words.js";
 
 /** Spans to look back, in seconds; "" is all there is. */
@@ -46,9 +47,10 @@ function show({ scanned, took, hits: found }, said, hits) {
 
 function hit({ camera, time, from, until, cosine, deviations, picture }) {
   const words = `${camera}, ${moment(time)}`;
-  const shot = picture ? thumbnail(picture, words) : el("span", { class: "thumb" }, el("span", { class: "none", text: "no picture kept" }), el("span", { text: words }));
+  const shot = thumbnail(picture, words, words, { camera, time });
   const length = until - from > 1 ? `for ${span(until - from)}` : "";
   const side = deviations < 0 ? "below" : "above";
   const score = [`likeness ${cosine.toFixed(3)}`, `${Math.abs(deviations).toFixed(1)} σ ${side} the usual`, length].filter(Boolean).join(" · ");
-  return el("figure", {}, shot, el("figcaption", { text: score }));
+  const row = teachRow({ camera, times: () => [time], about: words });
+  return el("figure", {}, shot, el("figcaption", { text: score }), row);
 }

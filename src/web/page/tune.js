@@ -8,6 +8,8 @@ import { failed, notice } from "./notice.js";
 import { lookBack } from "./past.js";
 import { SPANS } from "./search.js";
 import { commands, on, watches } from "./store.js";
+import { Taught } from "./taught.js";
+import { teachRow } from "./teach.js";
 import { counted, moment, share, span } from "./words.js";
 
 export function tuneView() {
@@ -31,9 +33,17 @@ class Tune {
     this.chips = el("div", { class: "chips" });
     this.ask = el("button", { type: "button", class: "main", text: "Suggest", onclick: () => this.suggest() });
     this.result = el("div", { class: "suggested" });
+    this.taught = new Taught();
+    this.teach = teachRow({
+      camera: () => this.camera.select.value,
+      key: () => this.label.select.value,
+      times: () => this.spans,
+      about: "the marked spans",
+      changed: () => this.taught.ask(),
+    });
     const tools = el("div", { class: "tools" }, this.label.field, this.camera.field, this.back.field);
-    this.shown = el("div", { hidden: true }, this.chart.root, this.strip, this.chips, this.ask);
-    this.root = el("section", { class: "tune" }, tools, this.said, this.shown, this.result);
+    this.shown = el("div", { hidden: true }, this.chart.root, this.strip, this.chips, el("div", { class: "actions" }, this.ask, this.teach));
+    this.root = el("section", { class: "tune" }, tools, this.said, this.shown, this.result, this.taught.root);
   }
 
   /** Labels that fire, and the cameras of the one that is chosen. */
@@ -58,7 +68,9 @@ class Tune {
     const found = this.watches?.get(watch)?.labels.find(({ id }) => id === label);
     const camera = this.camera.select.value;
     this.clear();
+    mark(this.taught.root, "hidden", !found || !camera);
     if (!found || !camera) return say(this.said, "There is no label with a threshold.");
+    this.taught.load({ camera, watch, label });
     try {
       const question = { labels: [{ label, prompts: found.prompts }], watch, camera };
       this.show(await lookBack(question, Number(this.back.select.value)), camera, label);
@@ -78,10 +90,10 @@ class Tune {
     const { points, frames, since, until } = past;
     Object.assign(this, { since, until });
     if (points.length === 0) return say(this.said, "No frame of this camera is kept in that time.");
-    say(this.said, `${counted(frames, "frame")}. Draw over the curve where “${label}” was really there, then ask for a threshold.`);
+    say(this.said, `${counted(frames, "frame")}. Draw over the curve where “${label}” was really there, then ask for a threshold, or teach the label what it shows.`);
     mark(this.shown, "hidden", false);
     this.chart.show(past, [label]);
-    film(this.strip, camera, past, label);
+    film(this.strip, camera, past, label, this.label.select.value);
   }
 
   /** Spans that touch become one. */
@@ -95,6 +107,7 @@ class Tune {
   marks() {
     this.chart.setSpans(this.spans);
     mark(this.ask, "disabled", this.spans.length === 0);
+    mark(this.teach, "hidden", this.spans.length === 0);
     this.chips.replaceChildren(...this.spans.map((one) => this.chip(one)));
   }
 

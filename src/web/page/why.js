@@ -4,6 +4,7 @@ import { el, facts, say } from "./dom.js";
 import { command } from "./net.js";
 import { dialog, failed } from "./notice.js";
 import { commands, store } from "./store.js";
+import { Taught } from "./taught.js";
 import { proper, setThreshold } from "./threshold.js";
 import { ago, counted, moment, share, span } from "./words.js";
 
@@ -14,8 +15,10 @@ export function explain(where) {
   const ask = () => show(where, sentence, details);
   const again = el("button", { type: "button", text: "Ask again", onclick: ask });
   const actions = el("div", { class: "actions" }, again, ...change(where, ask));
-  dialog(`${where.camera}: ${where.label}`, sentence, details, actions);
+  const taught = new Taught();
+  dialog(`${where.camera}: ${where.label}`, sentence, details, actions, taught.root);
   ask();
+  taught.load(where);
 }
 
 async function show(where, sentence, details) {
