@@ -7,6 +7,7 @@
 //! its mean and its standard deviation over the draws, and the mean of Brier's score (squared error of the
 //! probability, the states weighing the same). `scripts/taught-bench` runs it over all clips.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -43,12 +44,6 @@ fn main() -> anyhow::Result<()> {
         bail!("CLIP TIMELINE PROMPT PROMPT…")
     };
     let frames = frames(clip, marks, prompts)?;
-    if let Ok(dump) = std::env::var("DUMP") {
-        let all: Vec<_> =
-            frames.iter().map(|f| json!([f.time, f.yes, f.odds, f.embedding.0])).collect();
-        std::fs::write(dump, serde_json::to_string(&all)?)?;
-        return Ok(());
-    }
     let middle = frames.last().context("no frames")?.time / 2.0;
     let (first, second): (Vec<&Frame>, Vec<&Frame>) =
         frames.iter().partition(|frame| frame.time < middle);
@@ -75,11 +70,12 @@ fn main() -> anyhow::Result<()> {
         rows.push(json!({ "method": name, "figures": figures }));
     }
     let yes = frames.iter().filter(|frame| frame.yes).count();
-    println!(
+    writeln!(
+        std::io::stdout(),
         "{}",
         json!({ "halves": halves, "frames": frames.len(), "yes": yes, "rows": rows,
             "thousand_ms": thousand(&all, &usual) })
-    );
+    )?;
     Ok(())
 }
 

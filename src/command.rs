@@ -130,7 +130,7 @@ pub struct Done {
     /// What was asked for.
     pub explanation: Option<Box<Explanation>>,
     /// How many frames a label goes by since.
-    pub taught: Option<TaughtCounts>,
+    pub taught: Option<Box<TaughtCounts>>,
 }
 
 /// Examples of a label that count.

@@ -144,7 +144,7 @@ fn explanation(full: bool) -> Value {
 fn answer() -> Answer {
     let tag = Tag { id: Some("1".into()), topic: Some("t".into()), command: Some("enable") };
     let notes = vec!["clear went along".to_owned()];
-    let taught = Some(TaughtCounts { added: 1, yes: 2, no: 3 });
+    let taught = Some(Box::new(TaughtCounts { added: 1, yes: 2, no: 3 }));
     Answer { tag, result: Ok(Done { persisted: Some(true), notes, explanation: None, taught }) }
 }
 

@@ -43,7 +43,7 @@ fn teaching_takes_effect_at_once_and_survives() {
     assert!(before > 0.9, "the words are nearly sure that it is there: {before}");
     std::thread::sleep(Duration::from_secs(3));
     let reply = bench.done(teach("no"));
-    assert_eq!(reply["taught"], json!({ "yes": 0, "no": 1 }), "{reply}");
+    assert_eq!(reply["taught"], json!({ "added": 1, "yes": 0, "no": 1 }), "{reply}");
     assert_eq!(reply["persisted"], true);
     let after = probability(&bench, |p| p < before - 0.2);
 
@@ -53,7 +53,7 @@ fn teaching_takes_effect_at_once_and_survives() {
 
     let undo = json!({ "command": "undo_teach", "watch": "garden", "label": "bars" });
     let reply = bench.done(undo.clone());
-    assert_eq!(reply["taught"], json!({ "yes": 0, "no": 0 }));
+    assert_eq!(reply["taught"], json!({ "added": 0, "yes": 0, "no": 0 }));
     probability(&bench, |p| (p - before).abs() < 1e-4);
     assert!(bench.refused(undo).contains("no act of teaching"));
     for (command, words) in [

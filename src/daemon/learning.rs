@@ -94,7 +94,7 @@ impl Node {
         self.learning.read = self.learning.shelf.as_ref().and_then(Shelf::stamp);
         let learnt = self.learn().await;
         learnt.map_err(|error| refuse(format!("it is kept, and not in force: {error:#}")))?;
-        Ok(Done { persisted: Some(true), notes, explanation: None, taught: Some(taught) })
+        Ok(Done { persisted: Some(true), notes, explanation: None, taught: Some(Box::new(taught)) })
     }
 
     fn set(&self) -> Arc<WatchSet> {

@@ -33,7 +33,7 @@ pub fn reply(answer: &Answer) -> Vec<u8> {
         notes: done.map(|done| done.notes.as_slice()).unwrap_or_default(),
         explanation: done.and_then(|done| done.explanation.as_deref()).map(explanation_fields),
         taught: done
-            .and_then(|done| done.taught)
+            .and_then(|done| done.taught.as_deref())
             .map(|counts| {
                 serde_json::json!({ "added": counts.added, "yes": counts.yes, "no": counts.no })
             }),
