@@ -4,11 +4,15 @@
 
 #[path = "support/commands.rs"]
 mod bench;
+#[path = "support/history.rs"]
+mod history;
 mod support;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bench::{Bench, SOON, still};
+use history::{MODEL, START, clip, write};
+use seewhen::taught::shelf;
 use serde_json::{Value, json};
 use support::{Broker, Seewhen};
 
@@ -90,4 +94,43 @@ fn teaching_takes_effect_at_once_and_survives() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     seewhen.expect_log("lessons were changed by another process", SOON);
     probability(&bench, |p| p < before - 0.2);
+}
+
+/// Pictures that were kept are looked at with the bundle that runs now.
+#[test]
+fn a_lesson_of_another_bundle_is_renewed_from_its_pictures() {
+    let broker = Broker::start();
+    let bench = Bench::new(&broker);
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("seewhen.toml");
+    let text = still(&broker) + "[embeddings]\npictures = true\n";
+    std::fs::write(&config, format!("timezone = \"UTC\"\n{text}")).unwrap();
+    let kept = folder.path().join("embeddings");
+    write(&kept, MODEL.bundle().digest(), clip("yard", START), true);
+    let mut teach = support::command();
+    teach.args(["teach", "yard/garden/bars", "--yes", "2026-11-18 06:00:07.5 - 06:00:09"]);
+    teach.args(["--no", "2026-11-18 06:00:01", "--config"]).arg(&config);
+    let output = teach.env("STATE_DIRECTORY", folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let path = folder.path().join("taught/test/garden.bars.taught");
+    let old = shelf::read_file(&path).unwrap();
+    assert!(old.examples.iter().all(|example| example.picture.is_some()));
+    let mut foreign = old.clone();
+    foreign.digest = "0123456789abcdef".repeat(4);
+    for example in &mut foreign.examples {
+        example.embedding.0.reverse();
+    }
+    shelf::replace(&path, &foreign).unwrap();
+
+    let seewhen = bench.start_in(folder);
+    seewhen.expect_log("looked at with the new bundle", SOON);
+    let new = shelf::read_file(&path).unwrap();
+    assert_eq!((&new.digest, new.counts()), (&old.digest, old.counts()));
+    for (new, old) in new.examples.iter().zip(&old.examples) {
+        assert_eq!((new.time, new.yes), (old.time, old.yes));
+        let (a, b) = (&new.embedding.0, &old.embedding.0);
+        let cosine: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+        // The picture is a third as wide as the frame was.
+        assert!(cosine > 0.8, "{cosine}");
+    }
 }
