@@ -164,7 +164,8 @@ fn a_label_is_taught() {
         assert_eq!(past.status, 200, "{}", past.text());
         past.json()["points"][0]["probabilities"]["cyclist"].as_f64().unwrap()
     };
-    let is_taught = || site.get("/api/cameras").json()[0]["watches"][0]["labels"][0]["taught"].clone();
+    let is_taught =
+        || site.get("/api/cameras").json()[0]["watches"][0]["labels"][0]["taught"].clone();
     let before = highest();
     assert!(before >= 0.5 && is_taught() == json!(false), "{before}");
     let teach = json!({ "command": "teach", "camera": "street", "watch": "traffic", "label": "cyclist",

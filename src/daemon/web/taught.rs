@@ -20,9 +20,8 @@ pub(super) fn report(
     key: &LabelKey,
 ) -> Result<Report, Trouble> {
     let found = report::report(config, model, set, key).map_err(|error| trouble(&error))?;
-    let doubt = |one: &report::Doubt| {
-        Doubt::new(&key.camera, one.time, one.probability, one.picture)
-    };
+    let doubt =
+        |one: &report::Doubt| Doubt::new(&key.camera, one.time, one.probability, one.picture);
     Ok(Report {
         yes: found.yes,
         no: found.no,
