@@ -51,7 +51,7 @@ pub fn leave_events_out(
         .map(|event| event.into_iter().map(|example| (example, odds(example))).collect())
         .collect();
     let usual = lesson.usual_of(None);
-    let parts = events.len().min(PARTS).max(1);
+    let parts = events.len().clamp(1, PARTS);
     let (mut found, mut wrong) = (0, 0);
     for part in 0..parts {
         let is_out = |index: &usize| index % parts == part;
