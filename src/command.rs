@@ -137,9 +137,9 @@ pub struct Done {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaughtCounts {
     /// Those that this command has brought: what `undo_teach` would take back.
-    pub added: usize,
-    pub yes: usize,
-    pub no: usize,
+    pub added: u32,
+    pub yes: u32,
+    pub no: u32,
 }
 
 /// To the one who asked.

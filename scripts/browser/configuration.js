@@ -40,6 +40,7 @@ loop = true
 [[watch]]
 id = "street"
 cameras = ["bikes"]
+publish_every = "0s"
 
 [[watch.label]]
 id = "cyclist"

@@ -67,7 +67,7 @@ impl Node {
             tokio::task::spawn_blocking(move || teach::teach(&config, &model, &set, &teaching));
         let told = told.await.context("teaching panicked").and_then(|told| told);
         let told = told.map_err(|error| refuse(format!("{error:#}")))?;
-        let counts = TaughtCounts { added: told.change.added, yes: told.yes, no: told.no };
+        let counts = counts(told.change.added, told.yes, told.no);
         self.in_force(told.notes(), counts).await
     }
 
@@ -81,8 +81,7 @@ impl Node {
         let undone = undone.await.context("teaching panicked").and_then(|undone| undone);
         let (went, (yes, no)) = undone.map_err(|error| refuse(format!("{error:#}")))?;
         let examples = if went == 1 { "example is" } else { "examples are" };
-        let counts = TaughtCounts { added: 0, yes, no };
-        self.in_force(vec![format!("{went} {examples} taken back")], counts).await
+        self.in_force(vec![format!("{went} {examples} taken back")], counts(0, yes, no)).await
     }
 
     /// The lesson is kept; now it comes into force.
@@ -100,4 +99,10 @@ impl Node {
     fn set(&self) -> Arc<WatchSet> {
         self.flow.stages.sets.borrow().clone()
     }
+}
+
+/// A lesson has some thousands of examples at most.
+fn counts(added: usize, yes: usize, no: usize) -> TaughtCounts {
+    let few = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    TaughtCounts { added: few(added), yes: few(yes), no: few(no) }
 }
