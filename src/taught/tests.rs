@@ -231,5 +231,6 @@ fn doubtful_frames_that_differ_come_first() {
     ];
     let known = embedding(0.0, 9);
     assert_eq!(choose(&candidates, &[&known], 0.5, 2), [3, 1]);
-    assert_eq!(choose(&candidates, &[&known], 0.5, 9).len(), 4);
+    // The third looks like the second.
+    assert_eq!(choose(&candidates, &[&known], 0.5, 9).len(), 3);
 }

@@ -1,8 +1,10 @@
 //! Which frames are worth to be marked next: those the label is unsure of, and unlike each other. Pure.
 //!
 //! Uncertainty sampling (Lewis and Gale, arXiv:cmp-lg/9407020), spread out as a greedy cover (Sener and
-//! Savarese, arXiv:1708.00489): ten frames of the same doubtful minute teach no more than one.
+//! Savarese, arXiv:1708.00489): ten frames of the same doubtful minute teach no more than one, and what looks like
+//! a frame that is known teaches nothing.
 
+use super::COPY;
 use crate::model::{Embedding, Probability};
 
 /// A frame that could be marked.
@@ -29,7 +31,7 @@ pub fn choose(
         let worth =
             |index: usize| doubt(candidates[index].probability, threshold) * (1.0 - nearest[index]);
         let best = (0..candidates.len())
-            .filter(|index| !chosen.contains(index))
+            .filter(|index| !chosen.contains(index) && nearest[*index] < COPY)
             .max_by(|a, b| worth(*a).total_cmp(&worth(*b)));
         let Some(best) = best else { break };
         chosen.push(best);
