@@ -141,7 +141,7 @@ fn a_label_is_taught() {
     let site = Site::start(&street(&broker));
     let event = wait_for("an event that has ended", SOON, || {
         let events = site.get("/api/events?label=cyclist").json();
-        let mut events = events["events"].as_array().unwrap().iter();
+        let mut events = events["events"].as_array()?.iter();
         events.find(|event| event["type"] == "end").cloned()
     });
     let (start, end) = (event["start_time"].as_f64().unwrap(), event["end_time"].as_f64().unwrap());
