@@ -138,8 +138,10 @@ pub struct TaughtGroup {
     pub labels: Vec<usize>,
     /// What is added to the log-odds of the prompts: a row times the embedding, shape `[labels, dim]`…
     pub directions: Array2<f32>,
-    /// …and one of these for each row.
+    /// …and one of these for each row…
     pub biases: Vec<f32>,
+    /// …kept within these.
+    pub bounds: Vec<(f32, f32)>,
 }
 
 impl Taught {

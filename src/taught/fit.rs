@@ -12,7 +12,8 @@
 //!
 //! Examples of one kind say nothing of where the border is. They are measured from the camera's usual
 //! view, so that they move frames like themselves and not all that the camera sees; where they are that view,
-//! all is meant. docs/taught.md compares all this with others.
+//! all is meant. What is not it only lowers, and what is it only raises: the other side of the usual view is
+//! not the opposite of it. docs/taught.md compares all this with others.
 
 use ndarray::{Array1, Array2, Axis};
 
@@ -50,18 +51,21 @@ pub struct Row<'a> {
     pub weight: f64,
 }
 
-/// What is added to a label's log-odds: `direction · embedding + bias`.
+/// What is added to a label's log-odds: `direction · embedding + bias`, kept within the bounds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Learnt {
     pub direction: Vec<f32>,
     pub bias: f32,
+    /// Infinite, or 0 on the side that examples of one kind say nothing of.
+    pub bounds: (f32, f32),
 }
 
 impl Learnt {
     /// The probability for an embedding to which the prompts give `odds`.
     pub fn probability(&self, embedding: &Embedding, odds: f64) -> f64 {
         let step: f32 = self.direction.iter().zip(&embedding.0).map(|(a, b)| a * b).sum();
-        sigmoid(odds.clamp(-MOST_ODDS, MOST_ODDS) + f64::from(step) + f64::from(self.bias))
+        let step = (step + self.bias).clamp(self.bounds.0, self.bounds.1);
+        sigmoid(odds.clamp(-MOST_ODDS, MOST_ODDS) + f64::from(step))
     }
 }
 
@@ -88,7 +92,13 @@ pub fn fit(rows: &[Row<'_>], usual: Option<&Embedding>) -> Option<Learnt> {
     let bias = found[all.features() - 1];
     let direction = all.reduced.back(&found.iter().take(all.features() - 1).copied().collect());
     let bias = bias - direction.dot(&centre);
-    Some(Learnt { direction: direction.iter().map(|w| *w as f32).collect(), bias: bias as f32 })
+    let is_there = |kind: bool| rows.iter().any(|row| row.yes == kind);
+    let bounds = (
+        if is_there(false) { f32::NEG_INFINITY } else { 0.0 },
+        if is_there(true) { f32::INFINITY } else { 0.0 },
+    );
+    let direction = direction.iter().map(|w| *w as f32).collect();
+    Some(Learnt { direction, bias: bias as f32, bounds })
 }
 
 /// A part of many examples, evenly, each kind apart; `None` when all of them are few enough.

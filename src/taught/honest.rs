@@ -83,7 +83,7 @@ fn row<'a>((example, odds): &Known<'a>) -> Row<'a> {
 /// Whether one frame of the event would start one.
 fn reaches(event: &[Known<'_>], learnt: Option<&Learnt>, threshold: Probability) -> bool {
     // Without anything learnt the prompts stand alone.
-    let nothing = Learnt { direction: Vec::new(), bias: 0.0 };
+    let nothing = Learnt { direction: Vec::new(), bias: 0.0, bounds: (0.0, 0.0) };
     let learnt = learnt.unwrap_or(&nothing);
     let probability = |(example, odds): &Known<'_>| learnt.probability(&example.embedding, *odds);
     event.iter().map(probability).any(|p| p >= f64::from(threshold))

@@ -172,6 +172,9 @@ fn one_kind_moves_what_is_like_it_and_not_all() {
     let (like, other) = (embedding(0.0, 82), embedding(0.3, 83));
     assert!(learnt.probability(&like, 1.0) < 0.5);
     assert!(learnt.probability(&other, 1.0) > 0.6);
+    // What is not it only lowers, also on the other side of what is usual.
+    let beyond = learnt.probability(&embedding(0.6, 84), 1.0);
+    assert!((beyond - 0.731).abs() < 1e-3, "as the prompts say: {beyond}");
     // Whoever says so of the usual view means all of it.
     let learnt = fit(&rows(&lesson, 1.0), Some(&embedding(0.0, 91))).unwrap();
     assert!(learnt.probability(&other, 1.0) < 0.3);

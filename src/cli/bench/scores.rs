@@ -35,6 +35,7 @@ pub(super) fn taught(args: &Args, encoder: &mut OnnxImageEncoder) -> anyhow::Res
             labels: (0..TAUGHT).collect(),
             directions: watch.matrix.clone(),
             biases: vec![0.1; TAUGHT],
+            bounds: vec![(f32::NEG_INFINITY, f32::INFINITY); TAUGHT],
         });
     }
     let (mut with, mut without) = (0.0, 0.0);

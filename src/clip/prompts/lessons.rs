@@ -70,6 +70,7 @@ fn group(subjects: &[Subject<'_>], cameras: Vec<CameraId>) -> Option<TaughtGroup
         learnt.iter().map(|(_, learnt)| Embedding(learnt.direction.clone())).collect();
     Some(TaughtGroup {
         labels: learnt.iter().map(|(label, _)| *label).collect(),
+        bounds: learnt.iter().map(|(_, learnt)| learnt.bounds).collect(),
         biases: learnt.iter().map(|(_, learnt)| learnt.bias).collect(),
         directions: matrix(&rows).filter(|matrix| matrix.nrows() > 0)?,
         cameras,

@@ -88,11 +88,12 @@ impl<'a> Scorer<'a> {
         let kind = (self.watch.score, self.scale, self.bias);
         let prompts = Prompts::new(values, &self.watch.taught.unworded, kind);
         let Some(group) = self.taught else { return prompts.probabilities };
-        let taught = group.labels.iter().zip(steps).zip(&group.biases);
-        let taught: Vec<(usize, f64)> = taught
-            .map(|((label, step), bias)| {
+        let steps = steps.into_iter().zip(&group.biases).zip(&group.bounds);
+        let taught: Vec<(usize, f64)> = steps
+            .zip(&group.labels)
+            .map(|(((step, bias), (least, most)), label)| {
                 let odds = prompts.odds(*label).clamp(-MOST_ODDS, MOST_ODDS);
-                (*label, sigmoid(odds + f64::from(step) + f64::from(*bias)))
+                (*label, sigmoid(odds + f64::from((step + bias).clamp(*least, *most))))
             })
             .collect();
         let mut probabilities = prompts.probabilities;

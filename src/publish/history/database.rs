@@ -16,7 +16,7 @@ use crate::model::{
 use crate::publish::{Ask, Left, Settled};
 
 /// One statement list for each step from an older file to a newer one.
-const MIGRATIONS: &[&str] =
+pub(super) const MIGRATIONS: &[&str] =
     &[include_str!("schema.sql"), include_str!("suppressed.sql"), include_str!("snapshots.sql")];
 /// Another process may look into the file.
 const BUSY: Duration = Duration::from_secs(5);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params_from_iter, types::Value};
 
+use super::database::MIGRATIONS;
 use super::database::{COLUMNS, event};
 use crate::model::{CameraId, Event, LabelId, WatchId};
 
@@ -48,8 +49,10 @@ fn look_up(file: &Path, wanted: &Wanted) -> rusqlite::Result<Past> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY)?;
-    // Just being made: it has no tables yet.
-    if connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? == 0 {
+    // Just being made, or brought up to date: its tables come one after the other.
+    let version =
+        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
+    if usize::try_from(version).is_ok_and(|version| version < MIGRATIONS.len()) {
         return Ok(Past::default());
     }
     let Wanted { before, camera, watch, label, limit } = wanted;
