@@ -112,7 +112,8 @@ pub enum Refused {
     Nothing,
     #[error(
         "the examples are of bundle {found} (digest {}…), and the label's are of {bundle} (digest {}…): \
-         embeddings of two models cannot be compared",
+         embeddings of two models cannot be compared. To begin anew with the one that runs, take what was taught \
+         away: seewhen teach … --forget",
         short(found_digest),
         short(digest)
     )]

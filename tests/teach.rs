@@ -258,6 +258,10 @@ fn lessons_of_others_and_broken_ones_are_named() {
         assert!(said.contains(words) && said.contains("traffic.wheels.taught"), "{said}");
         assert!(node.probabilities("wheels").iter().all(|p| *p == 0.0));
     }
+    node.taught(&["street/traffic/wheels", "--forget"]);
+    assert!(!node.lesson("wheels").exists());
+    node.taught(&wheels);
+    fs::write(node.lesson("wheels"), b"hello").unwrap();
     let mut check = support::command();
     check.arg("check").arg("--config").arg(node.path("seewhen.toml"));
     let check = check.env("STATE_DIRECTORY", node.0.path()).output().unwrap();

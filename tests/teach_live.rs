@@ -88,7 +88,7 @@ fn teaching_takes_effect_at_once_and_survives() {
 
     // Another process teaches; nobody tells this one.
     let mut other = support::command();
-    other.args(["teach", "yard/garden/bars", "--no", "2s", "--config"]);
+    other.args(["teach", "yard/garden/bars", "--no", "last event", "--config"]);
     other.arg(seewhen.folder.path().join("seewhen.toml"));
     let output = other.env("STATE_DIRECTORY", seewhen.folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -35,6 +35,7 @@ Examples:
   seewhen teach yard/bin/at_kerb --from bin.mp4 --yes 4s-8s --no 0s-4s 9.5
   seewhen teach porch/porch/package
   seewhen teach porch/porch/package --undo
+  seewhen teach porch/porch/package --forget
   seewhen teach porch/porch/package --export package.taught
   seewhen teach gate/porch/package --import package.taught
 
@@ -59,6 +60,9 @@ pub struct Args {
     /// Take the last act of teaching back
     #[arg(long, conflicts_with_all = ["yes", "no", "from", "import", "export"])]
     undo: bool,
+    /// Take all that the label was taught away, also when its file is damaged or of another bundle
+    #[arg(long, conflicts_with_all = ["yes", "no", "from", "import", "export", "undo"])]
+    forget: bool,
     /// Write all examples of the label into one file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["yes", "no", "from", "import"])]
     export: Option<PathBuf>,
@@ -87,6 +91,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.undo {
         let (went, (yes, no)) = teach::undo(&config, &key.watch, &key.label)?;
         return told(args, &[format!("{went} taken back")], (yes, no));
+    }
+    if args.forget {
+        let was_there = pupil.shelf.forget(&key.watch, &key.label)?;
+        let done = if was_there { "nothing is taught any more" } else { "nothing was taught" };
+        return told(args, &[done.to_owned()], (0, 0));
     }
     if let Some(path) = &args.export {
         let nothing = || format!("{} was not taught, so there is nothing to export", args.label);

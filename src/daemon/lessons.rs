@@ -27,8 +27,8 @@ pub fn read(config: &Config, model: &Model) -> (Lessons, Vec<String>) {
                     lessons.insert(key, lesson);
                 }
                 Ok(Some(lesson)) => troubles.push(format!(
-                    "{}/{} was taught with bundle {}, and this is {}: teach it anew (seewhen teach); until \
-                     then {instead}",
+                    "{}/{} was taught with bundle {}, and this is {}: teach it anew (seewhen teach … --forget, \
+                     then --yes and --no); until then {instead}",
                     watch.id,
                     label.id,
                     lesson.bundle,

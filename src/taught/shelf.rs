@@ -68,27 +68,34 @@ impl Shelf {
         label: &LabelId,
         change: impl FnOnce(Option<Lesson>) -> Result<(Option<Lesson>, T), ShelfError>,
     ) -> Result<T, ShelfError> {
-        let named = |path: &Path| {
-            let path = path.to_owned();
-            move |cause| ShelfError::Io { path, cause }
-        };
-        self.make_folder().map_err(named(&self.folder))?;
-        let lock = self.folder.join(".lock");
-        // Held until it is dropped; the file stays, or another could lock a new one meanwhile.
-        let held = create(&lock, &self.folder).map_err(named(&lock))?;
-        held.lock().map_err(named(&lock))?;
+        let _held = self.lock()?;
         let path = self.path(watch, label);
         let (lesson, told) = change(self.read(watch, label)?)?;
         match lesson {
             Some(lesson) => replace(&path, &lesson).map_err(named(&path))?,
-            None => match fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(named(&path)(error));
-                }
-                _ => {}
-            },
+            None => {
+                remove(&path)?;
+            }
         }
         Ok(told)
+    }
+
+    /// Removes the lesson of a label, whatever is in its file. Whether there was one.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn forget(&self, watch: &WatchId, label: &LabelId) -> Result<bool, ShelfError> {
+        let _held = self.lock()?;
+        remove(&self.path(watch, label))
+    }
+
+    /// Held until it is dropped; its file stays, or another could lock a new one meanwhile.
+    fn lock(&self) -> Result<File, ShelfError> {
+        self.make_folder().map_err(named(&self.folder))?;
+        let path = self.folder.join(".lock");
+        let lock = create(&path, &self.folder).map_err(named(&path))?;
+        lock.lock().map_err(named(&path))?;
+        Ok(lock)
     }
 
     /// Whoever teaches first makes the folder: root too, for whose service it then is.
@@ -106,6 +113,19 @@ impl Shelf {
     /// Changes whenever a lesson does; `None` while there is no folder.
     pub fn stamp(&self) -> Option<SystemTime> {
         fs::metadata(&self.folder).and_then(|about| about.modified()).ok()
+    }
+}
+
+fn named(path: &Path) -> impl Fn(io::Error) -> ShelfError {
+    let path = path.to_owned();
+    move |cause| ShelfError::Io { path: path.clone(), cause }
+}
+
+fn remove(path: &Path) -> Result<bool, ShelfError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(named(path)(error)),
     }
 }
 

@@ -177,3 +177,43 @@ fn errors_name_the_watch_and_the_label() {
             .is_err()
     );
 }
+
+#[test]
+fn cameras_with_examples_of_their_own_learn_for_themselves() {
+    use crate::taught::{Example, Lesson, Source};
+    let camera = |id: &str| CameraId::try_new(id).unwrap();
+    let mut config = config();
+    config.watches[0].cameras = ["a", "b", "c"].map(camera).to_vec();
+    config.watches[0].labels[1].prompts.clear();
+    let (watch, label) = (WatchId::try_new("w").unwrap(), LabelId::try_new("b").unwrap());
+    let mut lesson = Lesson::new(watch.clone(), label.clone(), "mini", "d");
+    let mut time = 0.0;
+    let mut example = |of: &str, yes: bool, [x, y]: [f32; 2]| {
+        time += 100.0;
+        let embedding = Embedding(vec![x, y]);
+        let (source, picture) = (Source::Camera(camera(of)), None);
+        Example { yes, source, time, tile: 0, embedding, picture, act: 0, replaced: None }
+    };
+    let (east, north) = ([1.0, 0.0], [0.0, 1.0]);
+    // What is one state for the first is the other for the second.
+    let mut examples = Vec::new();
+    for _ in 0..3 {
+        examples.extend([example("a", true, east), example("a", false, north)]);
+        examples.extend([example("b", true, north), example("b", false, east)]);
+    }
+    lesson.teach(examples[..2].to_vec(), false).unwrap();
+    lesson.examples.extend(examples.into_iter().skip(2));
+    let lessons = Lessons::from([((watch, label), lesson)]);
+    let mut table = Table(vec![("x", east), ("a photo of x", east)]);
+    let set = compile(&config.cameras, &config.watches, &mut table, &info(), &lessons).unwrap();
+    let taught = &set.watches[0].taught;
+    assert_eq!((taught.unworded.as_slice(), taught.groups.len()), (&[1][..], 3));
+    let east_of = |id: &str| {
+        let group = taught.on(&camera(id)).unwrap();
+        assert_eq!(group.labels, [1]);
+        group.directions[[0, 0]] + group.biases[0]
+    };
+    assert!(east_of("a") > 0.1 && east_of("b") < -0.1, "{} {}", east_of("a"), east_of("b"));
+    // The third has none of its own: to it the two say nothing together.
+    assert!(east_of("c").abs() < 0.1, "{}", east_of("c"));
+}

@@ -64,7 +64,10 @@ impl<'a> Scorer<'a> {
         let mut best: Vec<(Probability, usize)> = Vec::new();
         for (tile, values) in values.into_iter().enumerate() {
             let probabilities = self.probabilities(values);
-            best.resize(probabilities.len(), (0.0, 0));
+            if tile == 0 {
+                best = probabilities.into_iter().map(|probability| (probability, 0)).collect();
+                continue;
+            }
             for (best, probability) in best.iter_mut().zip(probabilities) {
                 if probability > best.0 {
                     *best = (probability, tile);

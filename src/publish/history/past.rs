@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params_from_iter, types::Value};
 
-use super::database::MIGRATIONS;
-use super::database::{COLUMNS, event};
+use super::database::{COLUMNS, MIGRATIONS, event};
 use crate::model::{CameraId, Event, LabelId, WatchId};
 
 /// A writer that makes a checkpoint is waited for.
