@@ -14,8 +14,7 @@ pub mod useful;
 
 use std::fmt;
 
-use crate::clip::prompts::matrix;
-use crate::clip::scoring::cosines;
+use crate::clip::scoring::{cosines, matrix};
 use crate::model::{CameraId, Embedding, LabelId, WatchId};
 
 /// Most examples that count, of one label.

@@ -8,8 +8,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ndarray::Array2;
-
 use super::{EncodeError, normalise};
 use crate::config::{Camera, WatchConfig};
 use crate::model::Embedding;
@@ -19,6 +17,7 @@ mod lessons;
 #[cfg(test)]
 mod tests;
 
+pub use super::scoring::matrix;
 pub use lessons::Lessons;
 
 /// One prompt in one template.
@@ -190,14 +189,4 @@ fn compile_watch(
         publish_every: watch.publish_every,
         enabled: watch.enabled,
     })
-}
-
-/// Label embeddings as rows, shape `[labels, dim]`; `None` when their lengths differ.
-pub fn matrix(rows: &[Embedding]) -> Option<Array2<f32>> {
-    let dim = rows.first().map_or(0, |row| row.0.len());
-    if rows.iter().any(|row| row.0.len() != dim) {
-        return None;
-    }
-    let values = rows.iter().flat_map(|row| row.0.iter().copied()).collect();
-    Array2::from_shape_vec((rows.len(), dim), values).ok()
 }

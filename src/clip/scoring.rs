@@ -7,7 +7,7 @@
 mod product;
 mod scorer;
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 pub use self::scorer::{Scorer, prompt_odds};
 
@@ -66,6 +66,16 @@ fn products(embeddings: &[&Embedding], matrix: ArrayView2<'_, f32>) -> Vec<Vec<f
     // A matrix in another order than rows is one that nobody makes.
     let matrix = matrix.as_standard_layout();
     product(&pictures, matrix.as_slice().unwrap_or_default(), matrix.ncols())
+}
+
+/// Label embeddings as rows, shape `[labels, dim]`; `None` when their lengths differ.
+pub fn matrix(rows: &[Embedding]) -> Option<Array2<f32>> {
+    let dim = rows.first().map_or(0, |row| row.0.len());
+    if rows.iter().any(|row| row.0.len() != dim) {
+        return None;
+    }
+    let values = rows.iter().flat_map(|row| row.0.iter().copied()).collect();
+    Array2::from_shape_vec((rows.len(), dim), values).ok()
 }
 
 /// What softmax or sigmoid is applied to.
@@ -135,7 +145,6 @@ fn sigmoid(logit: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
     use proptest::prelude::*;
 
     use super::*;
