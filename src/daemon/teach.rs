@@ -294,7 +294,9 @@ impl<'a> Finder<'a> {
         let wanted = Wanted { before: None, camera, watch, label, limit: 1 };
         let past = history::past(file, &wanted).map_err(|error| anyhow!(error))?;
         let event = past.events.first().context("last event: there was none of this label")?;
-        Ok((event.start_time, event.end_time.unwrap_or(event.frame_time)))
+        // One that is open goes on.
+        let now = WallTime(self.now.timestamp().as_millisecond() as f64 / 1000.0);
+        Ok((event.start_time, event.end_time.unwrap_or(now)))
     }
 
     /// A frame's rows as examples: where it shows the label, the tile that shows it best; where it does not,
@@ -340,11 +342,15 @@ impl Told {
     pub fn notes(&self) -> Vec<String> {
         let Change { added, known, replaced, against } = self.change;
         let mut notes = vec![format!(
-            "{added} added; it goes by {} that show it and {} that do not",
+            "added {added}; it goes by {} that show it and {} that do not",
             self.yes, self.no
         )];
-        let counted = |number: usize, what: &str| (number > 0).then(|| format!("{number} {what}"));
-        notes.extend(counted(known, "were known already"));
+        let counted = |number: usize, what: &str| (number > 0).then(|| format!("{what}: {number}"));
+        notes.extend(counted(known, "known already"));
+        notes
+            .extend(counted(replaced, "earlier ones that said the opposite, and do not count now"));
+        let alike = "look like frames that were taught as the opposite (is that meant so?)";
+        notes.extend(counted(against, alike));
         notes
             .extend(counted(replaced, "earlier ones said the opposite, and do not count any more"));
         notes.extend(counted(

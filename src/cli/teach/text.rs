@@ -18,7 +18,9 @@ pub(super) fn report(label: &str, report: &Report, zone: &TimeZone) -> String {
     if yes + no == 0 {
         line(format!("{label} was not taught; give frames with --yes and --no"));
     } else {
-        line(format!("{label}: {yes} examples that show it, {no} that do not (bundle {bundle})"));
+        let yes = counted(*yes, "example that shows it", "examples that show it");
+        let no = counted(*no, "that does not", "that do not");
+        line(format!("{label}: {yes}, {no} (bundle {bundle})"));
         score(&report.score).into_iter().for_each(&mut line);
     }
     if report.copies > 0 {
@@ -68,9 +70,15 @@ fn score(score: &Score) -> Vec<String> {
         ));
     } else {
         lines.push(format!(
-            "not enough to tell how good it is: {yes_events} events that show it and {no_events} that do not, \
-             and it takes {fewest} of each (frames within half a minute are one event)"
+            "not enough to tell how good it is: {} and {}, and it takes {fewest} of each (frames within half a \
+             minute are one event)",
+            counted(*yes_events, "event that shows it", "events that show it"),
+            counted(*no_events, "that does not", "that do not"),
         ));
     }
     lines
+}
+
+fn counted(number: usize, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
 }
