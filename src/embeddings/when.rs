@@ -83,8 +83,9 @@ pub fn span(text: &str, now: &ZonedDateTime) -> Result<(WallTime, WallTime), Str
     for (at, dash) in dashes {
         let (first, last) = (text[..at].trim(), text[at + dash.len_utf8()..].trim());
         let Ok(from) = moment(first) else { continue };
-        // A time alone is of the first one's day, or of the next.
-        let to = match last.parse::<Time>().ok().filter(|_| last.contains(':')) {
+        // A time alone is of the first one's day, or of the next. One with a date is read as a time too.
+        let alone = last.contains(':') && last.parse::<DateTime>().is_err();
+        let to = match last.parse::<Time>().ok().filter(|_| alone) {
             Some(time) => on_or_after(from, time, now.time_zone()),
             None => moment(last).ok(),
         };
