@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bench::{Bench, SOON, still};
 use history::{MODEL, START, clip, write};
-use seewhen::taught::shelf;
+use seewhen::taught::{Example, shelf};
 use serde_json::{Value, json};
 use support::{Broker, Seewhen};
 
@@ -126,11 +126,17 @@ fn a_lesson_of_another_bundle_is_renewed_from_its_pictures() {
     seewhen.expect_log("looked at with the new bundle", SOON);
     let new = shelf::read_file(&path).unwrap();
     assert_eq!((&new.digest, new.counts()), (&old.digest, old.counts()));
-    for (new, old) in new.examples.iter().zip(&old.examples) {
-        assert_eq!((new.time, new.yes), (old.time, old.yes));
-        let (a, b) = (&new.embedding.0, &old.embedding.0);
-        let cosine: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
-        // The picture is a third as wide as the frame was.
-        assert!(cosine > 0.8, "{cosine}");
+    let cosine = |a: &Example, b: &Example| -> f32 {
+        a.embedding.0.iter().zip(&b.embedding.0).map(|(a, b)| a * b).sum()
+    };
+    for (renewed, before) in new.examples.iter().zip(&old.examples) {
+        assert_eq!((renewed.time, renewed.yes), (before.time, before.yes));
+        // The picture is a third as wide as the frame was, which costs likeness, but not to the own kind.
+        let nearest = |yes: bool| {
+            let of = old.examples.iter().filter(|one| one.yes == yes);
+            of.map(|one| cosine(renewed, one)).fold(-1.0, f32::max)
+        };
+        let (own, other) = (nearest(renewed.yes), nearest(!renewed.yes));
+        assert!(own > other + 0.1, "{own} {other}");
     }
 }
