@@ -6,6 +6,19 @@ use turbojpeg::{Compressor, Image, PixelFormat, Subsamp};
 
 use crate::model::Picture;
 
+/// Of a small picture's longest side, pixels: enough to tell what it is.
+const SMALL: u32 = 320;
+const SMALL_QUALITY: u8 = 70;
+
+/// A small picture, as it is kept beside what the model made of a frame.
+///
+/// # Errors
+/// As [`encode`].
+pub fn thumbnail(picture: &Picture) -> turbojpeg::Result<Vec<u8>> {
+    let small = within(picture, SMALL);
+    encode(small.as_ref().unwrap_or(picture), SMALL_QUALITY)
+}
+
 /// A JPEG with colours at half the resolution, as cameras send them. `quality`: 1 to 100.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ pub mod useful;
 
 use std::fmt;
 
-use crate::clip::scoring::{cosines, matrix};
+use crate::clip::scoring::{cosine, cosines, matrix};
 use crate::model::{CameraId, Embedding, LabelId, WatchId};
 
 /// Most examples that count, of one label.
@@ -71,8 +71,8 @@ impl Example {
     }
 
     fn is_copy(&self, other: &Self) -> bool {
-        let (a, b) = (&self.embedding.0, &other.embedding.0);
-        a.len() == b.len() && a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() >= COPY
+        let (a, b) = (&self.embedding, &other.embedding);
+        a.0.len() == b.0.len() && cosine(a, b) >= COPY
     }
 }
 

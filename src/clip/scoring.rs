@@ -134,7 +134,7 @@ fn softmax(logits: impl Iterator<Item = f64> + Clone) -> Powers {
 }
 
 /// `1 / (1 + exp(-x))`, by the branch whose `exp` cannot overflow.
-fn sigmoid(logit: f64) -> f64 {
+pub fn sigmoid(logit: f64) -> f64 {
     if logit >= 0.0 {
         1.0 / (1.0 + (-logit).exp())
     } else {

@@ -308,8 +308,7 @@ impl<'a> Finder<'a> {
         }
         if yes && rows.len() > 1 {
             let embeddings: Vec<&Embedding> = rows.iter().map(|(_, embedding)| embedding).collect();
-            let best = self.scorer.best(self.scorer.values(&embeddings));
-            let best = best.get(self.place).map_or(0, |(_, tile)| *tile);
+            let best = self.scorer.best_tile(self.place, &embeddings);
             rows = vec![rows.swap_remove(best)];
         }
         let picture = match rows.first().filter(|_| self.pictures) {

@@ -22,9 +22,6 @@ use crate::model::{CameraId, NodeId, WallTime};
 
 /// How long a camera's frames are let go of after one could not be written.
 pub const RETRY: Duration = Duration::from_secs(10);
-/// Of a small picture's longest side, pixels: enough to tell what it is.
-const LONGEST: u32 = 320;
-const QUALITY: u8 = 70;
 /// How often old files are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
@@ -108,8 +105,7 @@ impl Keeper {
 
     fn thumbnail(&self, seen: &Seen) -> Option<Vec<u8>> {
         let picture = seen.picture.as_ref().filter(|_| self.pictures)?;
-        let small = jpeg::within(picture, LONGEST);
-        match jpeg::encode(small.as_ref().unwrap_or(picture), QUALITY) {
+        match jpeg::thumbnail(picture) {
             Ok(jpeg) => Some(jpeg),
             Err(error) => {
                 tracing::error!(camera = %seen.camera, %error, ?picture, "no small picture can be made");

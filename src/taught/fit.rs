@@ -18,6 +18,7 @@
 use ndarray::{Array1, Array2, Axis};
 
 use super::linear::{Cholesky, Reduced};
+use crate::clip::scoring::sigmoid;
 use crate::model::Embedding;
 
 /// Widths of the prior: standard deviations of each weight, log-odds for a step of one. Embeddings of one
@@ -31,8 +32,6 @@ const BIAS: f64 = 4.0;
 const BIAS_OF_ONE: f64 = 0.05;
 /// …unless they are the usual view itself, no further from it than this: whoever says so means all of it.
 const AS_USUAL: f64 = 0.15;
-/// Log-odds that prompts give are kept within this, so that they cannot outvote every example.
-pub const MOST_ODDS: f64 = 16.0;
 /// The rarer kind counts up to this many times.
 const RARER: f64 = 5.0;
 /// Most examples that the evidence is reckoned for; more change it little.
@@ -65,7 +64,7 @@ impl Learnt {
     pub fn probability(&self, embedding: &Embedding, odds: f64) -> f64 {
         let step: f32 = self.direction.iter().zip(&embedding.0).map(|(a, b)| a * b).sum();
         let step = (step + self.bias).clamp(self.bounds.0, self.bounds.1);
-        sigmoid(odds.clamp(-MOST_ODDS, MOST_ODDS) + f64::from(step))
+        sigmoid(odds + f64::from(step))
     }
 }
 
@@ -185,7 +184,7 @@ impl Problem {
             reduced,
             x,
             kinds: rows.iter().map(|row| if row.yes { 1.0 } else { -1.0 }).collect(),
-            odds: rows.iter().map(|row| row.odds.clamp(-MOST_ODDS, MOST_ODDS)).collect(),
+            odds: rows.iter().map(|row| row.odds).collect(),
             weights: balanced(rows).into(),
             of_both,
             bias,
@@ -277,11 +276,6 @@ impl Problem {
         hessian.diag_mut().zip_mut_with(precision, |value, precision| *value += precision);
         hessian
     }
-}
-
-/// `1 / (1 + exp(-x))`, by the branch whose `exp` cannot overflow.
-fn sigmoid(x: f64) -> f64 {
-    if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
 }
 
 fn log_sigmoid(x: f64) -> f64 {

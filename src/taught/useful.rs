@@ -5,6 +5,7 @@
 //! a frame that is known teaches nothing.
 
 use super::COPY;
+use crate::clip::scoring::cosine;
 use crate::model::{Embedding, Probability};
 
 /// A frame that could be marked.
@@ -46,8 +47,4 @@ pub fn choose(
 pub fn doubt(probability: Probability, threshold: Probability) -> f32 {
     let odds = |p: f32| (p.clamp(1e-6, 1.0 - 1e-6) / (1.0 - p.clamp(1e-6, 1.0 - 1e-6))).ln();
     1.0 / (1.0 + (odds(probability) - odds(threshold)).abs())
-}
-
-fn cosine(a: &Embedding, b: &Embedding) -> f32 {
-    a.0.iter().zip(&b.0).map(|(a, b)| a * b).sum()
 }

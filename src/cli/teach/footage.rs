@@ -18,9 +18,6 @@ use crate::watch::{WatchSet, WatchedCamera};
 
 /// How far the frame of a moment may be from it, seconds.
 const NEAR: f64 = 2.0;
-/// Of the longest side of a picture that is kept, pixels, and its quality: as those of the history.
-const LONGEST: u32 = 320;
-const QUALITY: u8 = 70;
 
 /// Which frames of which file.
 pub(super) struct Wanted<'a> {
@@ -113,16 +110,11 @@ impl Taker<'_> {
         let whole = tiles.len() == 1;
         if yes && !whole {
             let embeddings: Vec<&Embedding> = seen.embeddings.iter().collect();
-            let best = self.scorer.best(self.scorer.values(&embeddings));
-            let best = best.get(self.place).map_or(0, |(_, tile)| *tile);
+            let best = self.scorer.best_tile(self.place, &embeddings);
             tiles = vec![tiles.swap_remove(best)];
         }
-        let small = || jpeg::within(seen.picture.as_ref()?, LONGEST);
-        let jpeg = || match small() {
-            Some(picture) => jpeg::encode(&picture, QUALITY).ok(),
-            None => jpeg::encode(seen.picture.as_ref()?, QUALITY).ok(),
-        };
-        let picture = if whole { jpeg() } else { None };
+        let picture = seen.picture.as_ref().filter(|_| whole);
+        let picture = picture.and_then(|picture| jpeg::thumbnail(picture).ok());
         let name = self.wanted.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let example = |(tile, embedding): (u8, &Embedding)| Example {
             yes,

@@ -43,7 +43,7 @@ pub(super) fn learn(
     let subjects: Vec<Subject<'_>> = (0..watch.labels.len())
         .filter_map(|label| {
             let lesson = lesson(watch, label, lessons)?;
-            Subject::new(watch, label, lesson, matrix.view(), model)
+            Subject::new(watch, label, lesson, (matrix.view(), &unworded), model)
         })
         .collect();
     let (mut own, mut shared) = (BTreeSet::new(), Vec::new());
@@ -87,12 +87,12 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// `None` for examples that do not fit the bundle, and when there are none.
+    /// `matrix` with the labels whose rows mean nothing. `None` for examples that do not fit the bundle, and when there are none.
     fn new(
         watch: &WatchConfig,
         label: usize,
         lesson: &'a Lesson,
-        matrix: ArrayView2<'_, f32>,
+        (matrix, unworded): (ArrayView2<'_, f32>, &[usize]),
         model: &ModelInfo,
     ) -> Option<Self> {
         let examples: Vec<&Example> = lesson.counting().collect();
@@ -101,11 +101,9 @@ impl<'a> Subject<'a> {
         }
         let embeddings: Vec<&Embedding> =
             examples.iter().map(|example| &example.embedding).collect();
-        let unworded: Vec<usize> =
-            (0..watch.labels.len()).filter(|at| watch.labels[*at].prompts.is_empty()).collect();
         let logit = (watch.score, model.logit_scale, model.logit_bias);
         let odds = cosines(&embeddings, matrix).into_iter();
-        let odds = odds.map(|cosines| prompt_odds(cosines, &unworded, label, logit)).collect();
+        let odds = odds.map(|cosines| prompt_odds(cosines, unworded, label, logit)).collect();
         Some(Self { label, lesson, examples, odds })
     }
 

@@ -7,9 +7,10 @@ use ndarray::ArrayView1;
 
 use super::{Powers, cosines, logit_of, products, sigmoid, softmax};
 use crate::model::{CameraId, Embedding, Probability};
-use crate::taught::fit::MOST_ODDS;
 use crate::watch::{ScoreKind, TaughtGroup, Watch, WatchSet};
 
+/// Log-odds that prompts give are kept within this, so that they cannot outvote every example.
+const MOST_ODDS: f64 = 16.0;
 /// Beside this probability the rest is lost to rounding.
 const REST: f64 = 1e-7;
 
@@ -77,6 +78,11 @@ impl<'a> Scorer<'a> {
         best
     }
 
+    /// Which of the tiles of a picture shows the label at `place` best.
+    pub fn best_tile(&self, place: usize, tiles: &[&Embedding]) -> usize {
+        self.best(self.values(tiles)).get(place).map_or(0, |(_, tile)| *tile)
+    }
+
     /// The log-odds that the prompts of the label at `place` give each of `embeddings`.
     pub fn odds(&self, place: usize, embeddings: &[&Embedding]) -> Vec<f64> {
         let kind = (self.watch.score, self.scale, self.bias);
@@ -95,7 +101,7 @@ impl<'a> Scorer<'a> {
         let taught: Vec<(usize, f64)> = steps
             .zip(&group.labels)
             .map(|(((step, bias), (least, most)), label)| {
-                let odds = prompts.odds(*label).clamp(-MOST_ODDS, MOST_ODDS);
+                let odds = prompts.odds(*label);
                 (*label, sigmoid(odds + f64::from((step + bias).clamp(*least, *most))))
             })
             .collect();
@@ -157,12 +163,13 @@ impl<'a> Prompts<'a> {
         };
         let (score, scale, bias) = self.kind;
         let logit = logit_of(*cosine, score, scale, bias);
-        match score {
+        let odds = match score {
             ScoreKind::Sigmoid => logit,
             ScoreKind::Softmax => {
                 let rest = 1.0 - f64::from(self.probabilities[label]);
                 logit - self.top - self.sum - rest.max(REST).ln()
             }
-        }
+        };
+        odds.clamp(-MOST_ODDS, MOST_ODDS)
     }
 }

@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 
+use super::super::course;
 use super::super::model::Model;
 use super::{Finder, normalised, pupil};
 use crate::clip::scoring::Scorer;
 use crate::config::Config;
 use crate::embeddings::Filter;
-use crate::embeddings::product::Query;
-use crate::embeddings::reader::scan;
 use crate::model::{Embedding, LabelKey, Probability};
 use crate::taught::honest::{FEWEST, Honest, leave_events_out};
 use crate::taught::useful::{Candidate, choose, doubt};
@@ -180,25 +179,19 @@ impl Finder<'_> {
         filter: &Filter,
         threshold: Probability,
     ) -> anyhow::Result<Vec<(f64, Probability)>> {
-        let queries: Vec<Query> =
-            self.scorer.rows().map(|row| Query::new(&Embedding(row.to_vec()))).collect();
         let mut kept: Vec<(f32, f64, Probability)> = Vec::new();
-        for part in self.history.parts(filter) {
-            scan(&self.history, part, filter, &queries, |frame| {
-                let tiles = frame.cosines.chunks_exact(queries.len().max(1)).map(<[f32]>::to_vec);
-                let best = self.scorer.best(tiles);
-                let Some((probability, _)) = best.get(self.place) else { return };
-                let (time, worth) = (frame.time.0, doubt(*probability, threshold));
-                match kept.last_mut() {
-                    Some(last) if (time - last.1).abs() < APART => {
-                        if worth > last.0 {
-                            *last = (worth, time, *probability);
-                        }
+        course::scores(&self.history, self.scorer, filter, |frame, probabilities| {
+            let Some(probability) = probabilities.get(self.place) else { return };
+            let (time, worth) = (frame.time.0, doubt(*probability, threshold));
+            match kept.last_mut() {
+                Some(last) if (time - last.1).abs() < APART => {
+                    if worth > last.0 {
+                        *last = (worth, time, *probability);
                     }
-                    _ => kept.push((worth, time, *probability)),
                 }
-            })?;
-        }
+                _ => kept.push((worth, time, *probability)),
+            }
+        })?;
         kept.sort_by(|a, b| b.0.total_cmp(&a.0));
         Ok(kept.into_iter().take(DOUBTFUL).map(|(_, time, p)| (time, p)).collect())
     }
