@@ -24,13 +24,11 @@ use self::gate::Memory;
 use self::views::Views;
 use crate::clip::EncodeError;
 use crate::clip::preprocess::geometry;
-use crate::clip::scoring::Scorer;
+use crate::clip::scoring::{Best, Scorer};
 use crate::clock::Clock;
 use crate::embeddings::{Seen, Tally};
 use crate::mailbox::{Batch, Receiver};
-use crate::model::{
-    CameraId, Frame, ModelState, Picture, Probability, Problem, Region, View, WatchScore,
-};
+use crate::model::{CameraId, Frame, ModelState, Picture, Problem, Region, View, WatchScore};
 use crate::status::{Stage, Status};
 use crate::watch::{Look, Observation, Scored, Watch, WatchSet};
 
@@ -131,9 +129,11 @@ pub fn run(mut inference: Inference) {
         }
         inference.note_waiting(&frames);
         let looks = inference.look(&frames, &mut memory, &mut ahead);
-        for (looked, scores) in looks.iter().zip(score_frames(&rules, &looks)) {
+        let seen: Vec<&Frame> = looks.iter().map(|looked| looked.frame).collect();
+        let problems = views.look(&rules, &seen).into_iter();
+        let scores = score_frames(&rules, &looks).into_iter();
+        for (looked, (scores, problem)) in looks.iter().zip(scores.zip(problems)) {
             inference.status.counters(&looked.frame.camera).frame_analysed();
-            let problem = views.look(&rules, looked.frame);
             let scored = looked.scored(scores, problem, &rules);
             inference.status.board().scored(&scored);
             if let Some(keeping) = &inference.keeping {
@@ -371,11 +371,12 @@ fn score_frames(rules: &WatchSet, looks: &[Looked<'_>]) -> Vec<Vec<WatchScore>> 
 }
 
 /// What one watch says of one frame, by each label's best tile.
-fn score_watch(watch: &Watch, look: &Look, best: &[(Probability, usize)]) -> WatchScore {
+fn score_watch(watch: &Watch, look: &Look, best: &Best) -> WatchScore {
     let labels = watch.labels.iter().map(|label| label.id.clone());
+    let tiles = (0..watch.labels.len()).filter_map(|place| look.tiles.get(best.tile(place)));
     WatchScore {
         watch: watch.id.clone(),
-        probabilities: labels.zip(best.iter().map(|(probability, _)| *probability)).collect(),
-        tiles: best.iter().filter_map(|(_, tile)| look.tiles.get(*tile).copied()).collect(),
+        probabilities: labels.zip(best.probabilities.iter().copied()).collect(),
+        tiles: tiles.copied().collect(),
     }
 }

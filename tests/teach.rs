@@ -111,7 +111,7 @@ impl Node {
         let place = watch.labels.iter().position(|known| known.id.as_str() == label).unwrap();
         let scorer = Scorer::of(&set, watch, &CameraId::try_new("street").unwrap());
         let embeddings = FRAMES.iter().map(|(_, embedding)| embedding);
-        embeddings.map(|one| scorer.best(scorer.values(&[one]))[place].0).collect()
+        embeddings.map(|one| scorer.best(scorer.values(&[one])).probabilities[place]).collect()
     }
 }
 

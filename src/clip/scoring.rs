@@ -6,12 +6,14 @@
 
 mod product;
 mod scorer;
+mod softmax;
 
 use ndarray::{Array2, ArrayView2};
 
-pub use self::scorer::{Scorer, prompt_odds};
+pub use self::scorer::{Best, Scorer, prompt_odds};
 
 use self::product::product;
+use self::softmax::{Powers, softmax};
 use crate::model::{Embedding, Probability};
 use crate::watch::ScoreKind;
 
@@ -39,7 +41,7 @@ pub fn score(
     bias: f32,
 ) -> Vec<LabelScore> {
     let cosines = cosines(&[embedding], matrix).into_iter().next().unwrap_or_default();
-    let probabilities = probabilities(&cosines, kind, scale, bias);
+    let probabilities = probabilities(cosines.clone(), kind, scale, bias);
     let scores = cosines.into_iter().zip(probabilities);
     scores
         .map(|(cosine, probability)| {
@@ -53,8 +55,10 @@ pub fn score(
 /// as for [`score`]; one product, however many they are.
 pub fn cosines(embeddings: &[&Embedding], matrix: ArrayView2<'_, f32>) -> Vec<Vec<f32>> {
     let mut cosines = products(embeddings, matrix);
-    for cosine in cosines.iter_mut().flatten() {
-        *cosine = cosine.clamp(-1.0, 1.0);
+    for row in &mut cosines {
+        for cosine in row {
+            *cosine = cosine.clamp(-1.0, 1.0);
+        }
     }
     cosines
 }
@@ -88,11 +92,27 @@ fn logit_of(cosine: f32, kind: ScoreKind, scale: f32, bias: f32) -> f64 {
 }
 
 /// The probability of each label, by its cosines with one picture. See [`score`].
-pub fn probabilities(cosines: &[f32], kind: ScoreKind, scale: f32, bias: f32) -> Vec<Probability> {
-    let logits = cosines.iter().map(|cosine| logit_of(*cosine, kind, scale, bias));
+pub fn probabilities(
+    mut cosines: Vec<f32>,
+    kind: ScoreKind,
+    scale: f32,
+    bias: f32,
+) -> Vec<Probability> {
+    to_probabilities(&mut cosines, kind, scale, bias);
+    cosines
+}
+
+/// Puts probabilities in the place of cosines. What log-odds are made of; of sigmoids that is nothing.
+fn to_probabilities(cosines: &mut [f32], kind: ScoreKind, scale: f32, bias: f32) -> Powers {
+    let logit = |cosine| logit_of(cosine, kind, scale, bias);
     match kind {
-        ScoreKind::Softmax => softmax(logits).shares,
-        ScoreKind::Sigmoid => logits.map(|logit| sigmoid(logit) as Probability).collect(),
+        ScoreKind::Softmax => softmax(cosines, logit),
+        ScoreKind::Sigmoid => {
+            for value in cosines {
+                *value = sigmoid(logit(*value)) as Probability;
+            }
+            Powers { top: 0.0, log_sum: 0.0 }
+        }
     }
 }
 
@@ -100,37 +120,6 @@ pub fn probabilities(cosines: &[f32], kind: ScoreKind, scale: f32, bias: f32) ->
 pub fn cosine(a: &Embedding, b: &Embedding) -> f32 {
     let sum: f64 = a.0.iter().zip(&b.0).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
     sum.clamp(-1.0, 1.0) as f32
-}
-
-/// Powers below this one's, 4e-31, are taken for zero: processors are slow with numbers so small that 32
-/// bits can hardly hold them.
-const NOTHING: f32 = -70.0;
-
-/// A softmax, and what log-odds are made of.
-struct Powers {
-    shares: Vec<Probability>,
-    /// The largest logit.
-    top: f64,
-    /// Of `exp(x - top)` over all logits.
-    sum: f64,
-}
-
-/// `exp(x - max) / sum`: the subtraction changes nothing and keeps `exp` from overflowing. Powers
-/// of 32 bits are exact enough and twice as fast, when there are thousands of labels; their sum is not.
-/// A logit of minus infinity takes no part; without any other all shares are zero.
-fn softmax(logits: impl Iterator<Item = f64> + Clone) -> Powers {
-    let top = logits.clone().fold(f64::NEG_INFINITY, f64::max);
-    if top == f64::NEG_INFINITY {
-        return Powers { shares: vec![0.0; logits.count()], top, sum: 1.0 };
-    }
-    let power = |below: f32| if below < NOTHING { 0.0 } else { below.exp() };
-    let mut shares: Vec<f32> = logits.map(|logit| power((logit - top) as f32)).collect();
-    let sum: f64 = shares.iter().copied().map(f64::from).sum();
-    let share = (1.0 / sum) as f32;
-    for power in &mut shares {
-        *power *= share;
-    }
-    Powers { shares, top, sum }
 }
 
 /// `1 / (1 + exp(-x))`, by the branch whose `exp` cannot overflow.
@@ -161,9 +150,9 @@ mod tests {
     #[test]
     fn clips_own_example_of_its_readme() {
         // openai/CLIP README: probabilities 0.9927937, 0.00421068, 0.00299572.
-        let logits = [25.5527_f64, 20.0898, 19.7496];
-        let found = softmax(logits.into_iter());
-        for (found, expected) in found.shares.iter().zip([0.9927937, 0.00421068, 0.00299572]) {
+        let mut found = [25.5527_f32, 20.0898, 19.7496];
+        softmax(&mut found, f64::from);
+        for (found, expected) in found.iter().zip([0.9927937, 0.00421068, 0.00299572]) {
             assert!((found - expected).abs() < 1e-5_f32, "{found} {expected}");
         }
     }
@@ -218,9 +207,11 @@ mod tests {
         }
 
         #[test]
-        fn softmax_does_not_mind_a_shift(logits in prop::collection::vec(-50.0..50.0_f64, 1..10), shift in -1e6..1e6_f64) {
-            let moved: Vec<f64> = logits.iter().map(|logit| logit + shift).collect();
-            for (a, b) in softmax(logits.into_iter()).shares.into_iter().zip(softmax(moved.into_iter()).shares) {
+        fn softmax_does_not_mind_a_shift(logits in prop::collection::vec(-50.0..50.0_f32, 1..10), shift in -1e6..1e6_f64) {
+            let (mut plain, mut moved) = (logits.clone(), logits);
+            softmax(&mut plain, f64::from);
+            softmax(&mut moved, |logit| f64::from(logit) + shift);
+            for (a, b) in plain.into_iter().zip(moved) {
                 prop_assert!((a - b).abs() < 1e-6);
             }
         }

@@ -27,8 +27,7 @@ pub fn scores(
     for part in history.parts(filter) {
         scan(history, part, filter, &queries, |frame| {
             let tiles = frame.cosines.chunks_exact(queries.len()).map(<[f32]>::to_vec);
-            let best = scorer.best(tiles);
-            found(frame, best.into_iter().map(|(probability, _)| probability).collect());
+            found(frame, scorer.best(tiles).probabilities);
         })?;
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::clip::ImageEncoder;
 use crate::infer::engine::Engine;
 use crate::infer::{self, Inference};
 use crate::mailbox::{Put, Sender, WhenFull, mailbox};
-use crate::model::{CameraId, Captured, Frame, Picture, View};
+use crate::model::{CameraId, Captured, Frame, Moment, Picture, View, WallTime};
 use crate::status::Status;
 use crate::watch::WatchSet;
 
@@ -70,9 +70,12 @@ pub fn run(trial: Trial, time: Duration) -> anyhow::Result<f64> {
 }
 
 fn feed(frames: &Sender, cameras: &[CameraId], picture: &Arc<Picture>) {
+    let started = Instant::now();
+    // What is done once in a while has to come round here too.
+    let captured = || Captured { at: Moment(started.elapsed()), time: WallTime::default() };
     let frame = |camera: &CameraId| Frame {
         camera: camera.clone(),
-        captured: Captured::default(),
+        captured: captured(),
         view: View::default(),
         gate: None,
         picture: picture.clone(),

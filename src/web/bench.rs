@@ -125,7 +125,6 @@ impl Compiled {
         for row in &rows {
             highest.iter_mut().zip(row).for_each(|(highest, value)| *highest = highest.max(*value));
         }
-        let best = scorer.best(rows);
-        (best.into_iter().map(|(probability, _)| probability).collect(), highest)
+        (scorer.best(rows).probabilities, highest)
     }
 }

@@ -3,6 +3,7 @@
 use half::f16;
 use ort::session::{SessionInputValue, SessionInputs};
 use ort::value::{PrimitiveTensorElementType, TensorRef};
+use rayon::prelude::*;
 
 use super::signature::Kind;
 use crate::clip::preprocess::{Level, PreprocessError, PreprocessSpec, Preprocessor};
@@ -41,17 +42,25 @@ pub(super) fn input(kind: Kind, spec: &PreprocessSpec) -> Box<dyn Input> {
 
 /// Finished pictures: shape `[rows, 3, size, size]`.
 struct Batch<T> {
-    preprocessor: Preprocessor<T>,
+    /// One for each thread of rayon's pool that has worked here.
+    preprocessors: Vec<Preprocessor<T>>,
+    spec: PreprocessSpec,
     values: Vec<T>,
 }
 
 impl<T: Level> Batch<T> {
     fn new(spec: &PreprocessSpec) -> Self {
-        Self { preprocessor: Preprocessor::new(spec.clone()), values: Vec::new() }
+        Self { preprocessors: Vec::new(), spec: spec.clone(), values: Vec::new() }
     }
 
-    fn length(&self) -> usize {
-        self.preprocessor.spec().len()
+    /// How many of so many pictures each thread takes; there is a preprocessor for each part.
+    fn part(&mut self, pictures: usize) -> usize {
+        let part = pictures.div_ceil(rayon::current_num_threads()).max(1);
+        let parts = pictures.div_ceil(part);
+        while self.preprocessors.len() < parts {
+            self.preprocessors.push(Preprocessor::new(self.spec.clone()));
+        }
+        part
     }
 }
 
@@ -61,20 +70,74 @@ impl<T: Level + PrimitiveTensorElementType> Input for Batch<T> {
         rows: usize,
         pictures: &[(&Picture, View)],
     ) -> Result<(), (usize, PreprocessError)> {
-        let length = self.length();
+        let (part, length) = (self.part(pictures.len()), self.spec.len());
         self.values.resize(rows * length, T::default());
-        let places = self.values.chunks_exact_mut(length);
-        for (index, (place, (picture, view))) in places.zip(pictures).enumerate() {
-            self.preprocessor.run(picture, *view, place).map_err(|error| (index, error))?;
-        }
-        Ok(())
+        let parts = pictures.par_chunks(part).zip(self.values.par_chunks_mut(part * length));
+        let filled =
+            parts.zip(&mut self.preprocessors).map(|((pictures, places), preprocessor)| {
+                let mut places = places.chunks_exact_mut(length).zip(pictures).enumerate();
+                places.try_for_each(|(index, (place, (picture, view)))| {
+                    preprocessor.run(picture, *view, place).map_err(|error| (index, error))
+                })
+            });
+        let filled: Vec<_> = filled.collect();
+        let told = |(number, (index, error))| (number * part + index, error);
+        let mut wrong =
+            filled.into_iter().enumerate().filter_map(|(n, part)| Some((n, part.err()?)));
+        wrong.next().map_or(Ok(()), |wrong| Err(told(wrong)))
     }
 
     fn tensors(&self) -> ort::Result<Inputs<'_>> {
-        let size = self.preprocessor.spec().size as usize;
-        let shape = [self.values.len() / self.length(), 3, size, size];
+        let size = self.spec.size as usize;
+        let shape = [self.values.len() / self.spec.len(), 3, size, size];
         let value: SessionInputValue<'_> =
             TensorRef::from_array_view((shape, self.values.as_slice()))?.into();
         Ok([value].into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clip::preprocess::tests::spec;
+
+    fn pictures() -> Vec<Picture> {
+        let picture = |n: u32| {
+            let (width, height) = (20 + n, 30 - n);
+            let rgb = (0..width * height * 3).map(|at| (at * (n + 1) % 251) as u8).collect();
+            Picture { width, height, rgb }
+        };
+        (0..7).map(picture).collect()
+    }
+
+    fn viewed(pictures: &[Picture]) -> Vec<(&Picture, View)> {
+        pictures.iter().map(|picture| (picture, View::default())).collect()
+    }
+
+    #[test]
+    fn every_picture_comes_into_its_own_place() {
+        let (spec, pictures) = (spec(8), pictures());
+        for count in [1, 2, 3, 7] {
+            let mut batch = Batch::<f32>::new(&spec);
+            batch.fill(8, &viewed(&pictures[..count])).unwrap();
+            assert_eq!(batch.values.len(), 8 * spec.len());
+            for (picture, found) in pictures[..count].iter().zip(batch.values.chunks(spec.len())) {
+                let mut wanted = vec![0.0; spec.len()];
+                let mut alone = Preprocessor::new(spec.clone());
+                alone.run(picture, View::default(), &mut wanted).unwrap();
+                assert!(found == wanted, "of {count}, the one {} wide", picture.width);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_wrong_picture_is_told_of() {
+        let mut pictures = pictures();
+        for wrong in [6, 5, 1] {
+            pictures[wrong].rgb.pop();
+            let told = Batch::<u8>::new(&spec(8)).fill(7, &viewed(&pictures)).unwrap_err();
+            assert_eq!(told.0, wrong);
+        }
+        assert!(Batch::<u8>::new(&spec(8)).fill(2, &[]).is_ok());
     }
 }

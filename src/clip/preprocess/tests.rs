@@ -7,7 +7,7 @@ use super::geometry::{Pixels, Placement, Rounding, region_of};
 use super::*;
 use crate::model::Region;
 
-pub(super) fn spec(size: u32) -> PreprocessSpec {
+pub(in crate::clip) fn spec(size: u32) -> PreprocessSpec {
     PreprocessSpec {
         size,
         mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],

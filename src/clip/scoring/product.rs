@@ -2,89 +2,130 @@
 //!
 //! What a general matrix product does first, copying the large matrix into blocks, costs more here than
 //! the product. This one goes through the labels a few rows at a time and keeps the sums of all
-//! pictures in registers; the compiler makes vector code of it, for the processor that it runs on.
+//! pictures in vector registers, of the processor that it runs on. Thousands of labels are shared out to
+//! the threads of rayon's pool.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Rows at once: with more the sums do not fit into the registers of AVX2.
-const ROWS: usize = 6;
+/// Pictures side by side.
+const LANES: usize = 16;
+/// Fewer values than these twice are one thread's: waking another takes as long as a part of that size.
+const PART: usize = 1 << 19;
+/// Parts begin at a multiple of so many rows, which the blocks of all processors divide.
+const BLOCKS: usize = 12;
 
 /// The product of each of `pictures` with each row of `matrix`, which has `dim` columns.
 pub(super) fn product(pictures: &[&[f32]], matrix: &[f32], dim: usize) -> Vec<Vec<f32>> {
     let rows = matrix.len().checked_div(dim).unwrap_or(0);
     let mut products = vec![vec![0.0; rows]; pictures.len()];
-    let arch = Arch::new();
-    for (pictures, products) in pictures.chunks(16).zip(products.chunks_mut(16)) {
-        // Lanes without a picture cost as much as the others.
-        if pictures.len() <= 4 {
-            arch.dispatch(Product::<4> { lanes: lanes(pictures, dim), matrix, products });
-        } else {
-            arch.dispatch(Product::<16> { lanes: lanes(pictures, dim), matrix, products });
-        }
+    for (pictures, products) in pictures.chunks(LANES).zip(products.chunks_mut(LANES)) {
+        let products = products.iter_mut().map(Vec::as_mut_slice).collect();
+        shared_out(Product { lanes: &lanes(pictures, dim), matrix, products });
     }
     products
 }
 
 /// The pictures' values side by side; zeros where there are no more pictures.
-fn lanes<const LANES: usize>(pictures: &[&[f32]], dim: usize) -> Vec<[f32; LANES]> {
+fn lanes(pictures: &[&[f32]], dim: usize) -> Vec<[f32; LANES]> {
     let value = |picture: usize, column: usize| pictures.get(picture).map_or(0.0, |p| p[column]);
     (0..dim).map(|column| std::array::from_fn(|picture| value(picture, column))).collect()
 }
 
-struct Product<'a, const LANES: usize> {
-    lanes: Vec<[f32; LANES]>,
-    matrix: &'a [f32],
-    products: &'a mut [Vec<f32>],
-}
-
-impl<const LANES: usize> WithSimd for Product<'_, LANES> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let dim = self.lanes.len().max(1);
-        let blocks = self.matrix.chunks_exact(dim * ROWS);
-        let (whole, rest) = (blocks.len() * ROWS, blocks.remainder());
-        for (block, values) in blocks.enumerate() {
-            keep(self.products, block * ROWS, &sums::<S, LANES, ROWS>(&self.lanes, values));
+fn shared_out(product: Product<'_>) {
+    match product.halves() {
+        Ok([left, right]) => {
+            rayon::join(|| shared_out(left), || shared_out(right));
         }
-        for (row, values) in rest.chunks_exact(dim).enumerate() {
-            keep(self.products, whole + row, &sums::<S, LANES, 1>(&self.lanes, values));
-        }
+        Err(whole) => Arch::new().dispatch(whole),
     }
 }
 
-/// The products of `N` rows, which lie behind each other in `values`.
-#[inline(always)]
-fn sums<S: Simd, const LANES: usize, const N: usize>(
-    lanes: &[[f32; LANES]],
-    values: &[f32],
-) -> [[f32; LANES]; N] {
-    // Where there are no vectors there is no such instruction either, and what stands for it is slow.
-    let fused = S::F32_LANES > 1;
-    let dim = lanes.len();
-    let rows: [&[f32]; N] = std::array::from_fn(|row| &values[row * dim..][..dim]);
-    let mut sums = [[0.0_f32; LANES]; N];
-    for (column, pictures) in lanes.iter().enumerate() {
-        for (sums, row) in sums.iter_mut().zip(rows) {
-            for (sum, picture) in sums.iter_mut().zip(pictures) {
-                *sum = match fused {
-                    true => row[column].mul_add(*picture, *sum),
-                    false => row[column] * picture + *sum,
-                };
+struct Product<'a> {
+    /// A row for each column of `matrix`.
+    lanes: &'a [[f32; LANES]],
+    matrix: &'a [f32],
+    /// At most [`LANES`].
+    products: Vec<&'a mut [f32]>,
+}
+
+impl<'a> Product<'a> {
+    /// Two with half of the labels each, or itself when it is small.
+    fn halves(self) -> Result<[Self; 2], Self> {
+        if self.matrix.len() < 2 * PART {
+            return Err(self);
+        }
+        let Self { lanes, matrix, products } = self;
+        let middle = (matrix.len() / lanes.len() / 2).next_multiple_of(BLOCKS);
+        let (above, below) = matrix.split_at(middle * lanes.len());
+        let (first, second) = products.into_iter().map(|p| p.split_at_mut(middle)).unzip();
+        Ok([
+            Self { lanes, matrix: above, products: first },
+            Self { lanes, matrix: below, products: second },
+        ])
+    }
+
+    /// `V` vectors for the pictures, and `R` rows at once: as many as there are registers for.
+    #[inline(always)]
+    fn run<S: Simd, const V: usize, const R: usize>(mut self, simd: S) {
+        let dim = self.lanes.len().max(1);
+        let (lanes, _) = S::as_simd_f32s(self.lanes.as_flattened());
+        let blocks = self.matrix.chunks_exact(dim * R);
+        let (whole, rest) = (blocks.len() * R, blocks.remainder());
+        for (block, values) in blocks.enumerate() {
+            self.keep(block * R, sums::<S, V, R>(simd, lanes, values));
+        }
+        for (row, values) in rest.chunks_exact(dim).enumerate() {
+            self.keep(whole + row, sums::<S, V, 1>(simd, lanes, values));
+        }
+    }
+
+    #[inline(always)]
+    fn keep<const R: usize>(&mut self, first: usize, sums: [[f32; LANES]; R]) {
+        for (picture, products) in self.products.iter_mut().enumerate() {
+            for (product, sums) in products[first..].iter_mut().zip(&sums) {
+                *product = sums[picture];
             }
         }
     }
-    sums
 }
 
-#[inline(always)]
-fn keep<const LANES: usize>(products: &mut [Vec<f32>], first: usize, sums: &[[f32; LANES]]) {
-    for (picture, products) in products.iter_mut().enumerate() {
-        for (product, sums) in products[first..].iter_mut().zip(sums) {
-            *product = sums[picture];
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F32_LANES {
+            16 => self.run::<S, 1, 12>(simd),
+            8 => self.run::<S, 2, 6>(simd),
+            4 => self.run::<S, 4, 4>(simd),
+            _ => self.run::<S, LANES, 1>(simd),
         }
     }
+}
+
+/// The products of `R` rows, which lie behind each other in `values`, with `V` vectors of pictures.
+#[inline(always)]
+fn sums<S: Simd, const V: usize, const R: usize>(
+    simd: S,
+    lanes: &[S::f32s],
+    values: &[f32],
+) -> [[f32; LANES]; R] {
+    let dim = lanes.len() / V;
+    let rows: [&[f32]; R] = std::array::from_fn(|row| &values[row * dim..][..dim]);
+    let mut sums = [[simd.splat_f32s(0.0); V]; R];
+    for (column, pictures) in lanes.chunks_exact(V).enumerate().take(dim) {
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            let value = simd.splat_f32s(row[column]);
+            for (sum, picture) in sums.iter_mut().zip(pictures) {
+                *sum = simd.mul_add_e_f32s(value, *picture, *sum);
+            }
+        }
+    }
+    let mut flat = [[0.0; LANES]; R];
+    for (flat, sums) in flat.iter_mut().zip(&sums) {
+        S::as_mut_simd_f32s(flat).0.copy_from_slice(sums);
+    }
+    flat
 }
 
 #[cfg(test)]
@@ -94,7 +135,8 @@ mod tests {
     #[test]
     fn as_a_plain_sum() {
         let mut random = fastrand::Rng::with_seed(3);
-        for (pictures, rows, dim) in [(1, 1, 1), (3, 5, 7), (4, 6, 384), (5, 13, 33), (17, 25, 8)] {
+        let sizes = [(1, 1, 1), (3, 5, 7), (4, 6, 384), (5, 13, 33), (17, 25, 8), (3, 5003, 512)];
+        for (pictures, rows, dim) in sizes {
             let mut values =
                 |count: usize| -> Vec<f32> { (0..count).map(|_| random.f32() - 0.5).collect() };
             let (pictures, matrix) = (values(pictures * dim), values(rows * dim));
@@ -109,6 +151,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn vectors_of_all_widths_come_to_the_same() {
+        let mut random = fastrand::Rng::with_seed(4);
+        let (dim, rows) = (64, 29);
+        let matrix: Vec<f32> = (0..dim * rows).map(|_| random.f32() - 0.5).collect();
+        let pictures: Vec<&[f32]> = matrix.chunks(dim).take(LANES).collect();
+        let wanted = product(&pictures, &matrix, dim);
+        let lanes = lanes(&pictures, dim);
+        let run = |which: fn(Product<'_>)| {
+            let mut found = vec![vec![0.0; rows]; LANES];
+            let products = found.iter_mut().map(Vec::as_mut_slice).collect();
+            which(Product { lanes: &lanes, matrix: &matrix, products });
+            for (found, wanted) in found.iter().flatten().zip(wanted.iter().flatten()) {
+                assert!((found - wanted).abs() < 1e-5, "{found} {wanted}");
+            }
+        };
+        run(|product| product.with_simd(pulp::Scalar));
+        run(|product| product.with_simd(pulp::Scalar128b));
+        run(|product| product.with_simd(pulp::Scalar256b));
+        run(|product| product.with_simd(pulp::Scalar512b));
     }
 
     #[test]

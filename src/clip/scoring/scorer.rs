@@ -5,7 +5,7 @@
 
 use ndarray::ArrayView1;
 
-use super::{Powers, cosines, logit_of, products, sigmoid, softmax};
+use super::{Powers, cosines, logit_of, products, sigmoid, to_probabilities};
 use crate::model::{CameraId, Embedding, Probability};
 use crate::watch::{ScoreKind, TaughtGroup, Watch, WatchSet};
 
@@ -59,19 +59,17 @@ impl<'a> Scorer<'a> {
         values
     }
 
-    /// Each label's best over the tiles of one picture, and the tile that it was in: `values` has a row for
-    /// each tile. A picture that was not cut is one tile.
-    pub fn best(&self, values: impl IntoIterator<Item = Vec<f32>>) -> Vec<(Probability, usize)> {
-        let mut best: Vec<(Probability, usize)> = Vec::new();
-        for (tile, values) in values.into_iter().enumerate() {
-            let probabilities = self.probabilities(values);
-            if tile == 0 {
-                best = probabilities.into_iter().map(|probability| (probability, 0)).collect();
-                continue;
-            }
-            for (best, probability) in best.iter_mut().zip(probabilities) {
-                if probability > best.0 {
-                    *best = (probability, tile);
+    /// Each label's best over the tiles of one picture: `values` has a row for each tile. A picture that was
+    /// not cut is one tile.
+    pub fn best(&self, values: impl IntoIterator<Item = Vec<f32>>) -> Best {
+        let mut tiles = values.into_iter().map(|values| self.probabilities(values));
+        let mut best = Best { probabilities: tiles.next().unwrap_or_default(), tiles: Vec::new() };
+        for (tile, probabilities) in tiles.enumerate() {
+            best.tiles.resize(probabilities.len(), 0);
+            let highest = best.probabilities.iter_mut().zip(&mut best.tiles);
+            for ((highest, in_tile), probability) in highest.zip(probabilities) {
+                if probability > *highest {
+                    (*highest, *in_tile) = (probability, tile + 1);
                 }
             }
         }
@@ -80,38 +78,58 @@ impl<'a> Scorer<'a> {
 
     /// Which of the tiles of a picture shows the label at `place` best.
     pub fn best_tile(&self, place: usize, tiles: &[&Embedding]) -> usize {
-        self.best(self.values(tiles)).get(place).map_or(0, |(_, tile)| *tile)
+        self.best(self.values(tiles)).tile(place)
     }
 
     /// The log-odds that the prompts of the label at `place` give each of `embeddings`.
     pub fn odds(&self, place: usize, embeddings: &[&Embedding]) -> Vec<f64> {
-        let kind = (self.watch.score, self.scale, self.bias);
-        let unworded = &self.watch.taught.unworded;
         let cosines = cosines(embeddings, self.watch.matrix.view()).into_iter();
-        cosines.map(|cosines| prompt_odds(cosines, unworded, place, kind)).collect()
+        cosines.map(|cosines| self.prompts().odds_of(cosines, place)).collect()
+    }
+
+    fn prompts(&self) -> Prompts<'a> {
+        let kind = (self.watch.score, self.scale, self.bias);
+        Prompts { unworded: &self.watch.taught.unworded, kind }
     }
 
     fn probabilities(&self, mut values: Vec<f32>) -> Vec<Probability> {
         let labels = self.watch.labels.len();
         let steps = values.split_off(labels.min(values.len()));
-        let kind = (self.watch.score, self.scale, self.bias);
-        let prompts = Prompts::new(values, &self.watch.taught.unworded, kind);
-        let Some(group) = self.taught else { return prompts.probabilities };
+        let prompts = self.prompts();
+        let Some(group) = self.taught else {
+            prompts.to_probabilities(&mut values);
+            return values;
+        };
+        let logits: Vec<Option<f64>> =
+            group.labels.iter().map(|label| prompts.logit(&values, *label)).collect();
+        let powers = prompts.to_probabilities(&mut values);
         let steps = steps.into_iter().zip(&group.biases).zip(&group.bounds);
-        let taught: Vec<(usize, f64)> = steps
-            .zip(&group.labels)
-            .map(|(((step, bias), (least, most)), label)| {
-                let odds = prompts.odds(*label);
-                (*label, sigmoid(odds + f64::from((step + bias).clamp(*least, *most))))
-            })
-            .collect();
-        let mut probabilities = prompts.probabilities;
-        for (label, probability) in taught {
-            if let Some(place) = probabilities.get_mut(label) {
-                *place = probability as Probability;
+        for (((step, bias), (least, most)), (label, logit)) in
+            steps.zip(group.labels.iter().zip(logits))
+        {
+            if let Some(place) = values.get_mut(*label) {
+                let odds = prompts.odds(logit, *place, powers);
+                let step = f64::from((step + bias).clamp(*least, *most));
+                *place = sigmoid(odds + step) as Probability;
             }
         }
-        probabilities
+        values
+    }
+}
+
+/// What a picture shows best of each label.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Best {
+    /// In the labels' order.
+    pub probabilities: Vec<Probability>,
+    /// Empty when there was only one.
+    tiles: Vec<usize>,
+}
+
+impl Best {
+    /// The tile that shows the label at `place` best.
+    pub fn tile(&self, place: usize) -> usize {
+        self.tiles.get(place).copied().unwrap_or_default()
     }
 }
 
@@ -123,53 +141,49 @@ pub fn prompt_odds(
     label: usize,
     kind: (ScoreKind, f32, f32),
 ) -> f64 {
-    Prompts::new(cosines, unworded, kind).odds(label)
+    Prompts { unworded, kind }.odds_of(cosines, label)
 }
 
-/// What prompts alone say of one picture.
+/// What prompts alone say of a picture.
 struct Prompts<'a> {
-    cosines: Vec<f32>,
     unworded: &'a [usize],
     kind: (ScoreKind, f32, f32),
-    probabilities: Vec<Probability>,
-    /// Of a softmax: its largest logit, and the logarithm of the sum of powers.
-    top: f64,
-    sum: f64,
 }
 
-impl<'a> Prompts<'a> {
-    fn new(mut cosines: Vec<f32>, unworded: &'a [usize], kind: (ScoreKind, f32, f32)) -> Self {
-        for label in unworded {
+impl Prompts<'_> {
+    /// Of the label at `place`; `None` when it has no prompts.
+    fn logit(&self, cosines: &[f32], place: usize) -> Option<f64> {
+        let (score, scale, bias) = self.kind;
+        let cosine = cosines.get(place).filter(|_| !self.unworded.contains(&place))?;
+        Some(logit_of(*cosine, score, scale, bias))
+    }
+
+    /// Puts probabilities in the place of cosines.
+    fn to_probabilities(&self, cosines: &mut [f32]) -> Powers {
+        for label in self.unworded {
             if let Some(cosine) = cosines.get_mut(*label) {
                 *cosine = f32::NEG_INFINITY;
             }
         }
-        let (score, scale, bias) = kind;
-        let logits = cosines.iter().map(|cosine| logit_of(*cosine, score, scale, bias));
-        let Powers { shares, top, sum } = match score {
-            ScoreKind::Softmax => softmax(logits),
-            ScoreKind::Sigmoid => {
-                let shares = logits.map(|logit| sigmoid(logit) as Probability).collect();
-                Powers { shares, top: 0.0, sum: 1.0 }
-            }
-        };
-        Self { cosines, unworded, kind, probabilities: shares, top, sum: sum.ln() }
+        let (score, scale, bias) = self.kind;
+        to_probabilities(cosines, score, scale, bias)
     }
 
-    fn odds(&self, label: usize) -> f64 {
-        let (Some(cosine), false) = (self.cosines.get(label), self.unworded.contains(&label))
-        else {
-            return 0.0;
-        };
-        let (score, scale, bias) = self.kind;
-        let logit = logit_of(*cosine, score, scale, bias);
-        let odds = match score {
+    fn odds(&self, logit: Option<f64>, share: Probability, powers: Powers) -> f64 {
+        let Some(logit) = logit else { return 0.0 };
+        let odds = match self.kind.0 {
             ScoreKind::Sigmoid => logit,
             ScoreKind::Softmax => {
-                let rest = 1.0 - f64::from(self.probabilities[label]);
-                logit - self.top - self.sum - rest.max(REST).ln()
+                let rest = 1.0 - f64::from(share);
+                logit - powers.top - powers.log_sum - rest.max(REST).ln()
             }
         };
         odds.clamp(-MOST_ODDS, MOST_ODDS)
+    }
+
+    fn odds_of(&self, mut cosines: Vec<f32>, place: usize) -> f64 {
+        let logit = self.logit(&cosines, place);
+        let powers = self.to_probabilities(&mut cosines);
+        self.odds(logit, cosines.get(place).copied().unwrap_or_default(), powers)
     }
 }
