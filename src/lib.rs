@@ -14,6 +14,7 @@
 
 // 0: vocabulary
 pub mod backoff;
+pub mod cores;
 pub mod model;
 // 1: pure logic and plumbing
 pub mod clip;

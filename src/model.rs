@@ -345,6 +345,14 @@ pub struct Event {
     pub snapshot: Option<Arc<str>>,
 }
 
+impl Event {
+    /// Whether a frame caused this message. What ends because its camera's frames have stopped, or seewhen
+    /// stops, bears the time of the last one.
+    pub fn is_a_frames(&self) -> bool {
+        self.end_time != Some(self.frame_time)
+    }
+}
+
 /// Where a camera stands in its life. The words are those of `P/<camera>/status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CameraState {

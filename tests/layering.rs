@@ -16,6 +16,7 @@ const LAYERS: &[(&str, u8)] = &[
     // 0 vocabulary
     ("model", 0),
     ("backoff", 0),
+    ("cores", 0),
     // 1 pure logic and plumbing
     ("watch", 1),
     ("config", 1),
@@ -69,6 +70,7 @@ const HEAVY_CRATES: &[(&str, &str)] = &[
     ("ort", "clip::onnx"),
     ("rumqttc", "publish::mqtt"),
     ("rusqlite", "publish::history"),
+    ("rayon", "cores"),
     ("ureq", "clip::fetch"),
     ("axum", "web"),
     ("hyper", "web"),

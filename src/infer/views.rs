@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rayon::prelude::*;
-
+use crate::cores;
 use crate::model::{CameraId, Frame, Moment, Problem, View};
 use crate::view::{Sight, Watcher};
 use crate::watch::WatchSet;
@@ -30,12 +29,14 @@ struct Known {
 impl Views {
     /// What is wrong with the view in each of `frames`, of one batch. Logs what begins and what ends.
     pub(super) fn look(&mut self, rules: &WatchSet, frames: &[&Frame]) -> Vec<Option<Problem>> {
-        let sight = |frame: &&Frame| {
-            self.is_due(rules, frame).then(|| Sight::of(&frame.picture, frame.view))
+        let due: Vec<bool> = frames.iter().map(|frame| self.is_due(rules, frame)).collect();
+        let looked = frames.iter().zip(&due).filter(|(_, due)| **due).map(|(frame, _)| *frame);
+        let sights = cores::each(looked.collect(), |frame| Sight::of(&frame.picture, frame.view));
+        let mut sights = sights.into_iter();
+        let problem = |(frame, due): (&&Frame, bool)| {
+            self.problem(rules, frame, if due { sights.next() } else { None })
         };
-        let sights: Vec<Option<Sight>> = frames.par_iter().map(sight).collect();
-        let problem = |(frame, sight): (&&Frame, _)| self.problem(rules, frame, sight);
-        frames.iter().zip(sights).map(problem).collect()
+        frames.iter().zip(due).map(problem).collect()
     }
 
     /// Whether the camera is one whose view is checked, and was not looked at a moment ago.

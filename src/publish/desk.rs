@@ -249,7 +249,7 @@ impl Desk {
                 tracing::debug!("the alert stage is busy, or has ended");
             }
         }
-        if !waiting.queued {
+        if !waiting.queued && waiting.event.is_a_frames() {
             let took = self.settings.clock.wall().0 - waiting.event.frame_time.0;
             let took = Duration::try_from_secs_f64(took).unwrap_or_default();
             self.settings.status.took(Stage::Delivered, took);

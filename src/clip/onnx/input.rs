@@ -3,10 +3,10 @@
 use half::f16;
 use ort::session::{SessionInputValue, SessionInputs};
 use ort::value::{PrimitiveTensorElementType, TensorRef};
-use rayon::prelude::*;
 
 use super::signature::Kind;
 use crate::clip::preprocess::{Level, PreprocessError, PreprocessSpec, Preprocessor};
+use crate::cores;
 use crate::model::{Picture, View};
 
 /// The tensors of a batch: the one that the model takes, or several by their names.
@@ -42,7 +42,7 @@ pub(super) fn input(kind: Kind, spec: &PreprocessSpec) -> Box<dyn Input> {
 
 /// Finished pictures: shape `[rows, 3, size, size]`.
 struct Batch<T> {
-    /// One for each thread of rayon's pool that has worked here.
+    /// One for each core that had something to do.
     preprocessors: Vec<Preprocessor<T>>,
     spec: PreprocessSpec,
     values: Vec<T>,
@@ -53,9 +53,9 @@ impl<T: Level> Batch<T> {
         Self { preprocessors: Vec::new(), spec: spec.clone(), values: Vec::new() }
     }
 
-    /// How many of so many pictures each thread takes; there is a preprocessor for each part.
+    /// How many of so many pictures each core takes; there is a preprocessor for each part.
     fn part(&mut self, pictures: usize) -> usize {
-        let part = pictures.div_ceil(rayon::current_num_threads()).max(1);
+        let part = pictures.div_ceil(cores::count()).max(1);
         let parts = pictures.div_ceil(part);
         while self.preprocessors.len() < parts {
             self.preprocessors.push(Preprocessor::new(self.spec.clone()));
@@ -72,15 +72,14 @@ impl<T: Level + PrimitiveTensorElementType> Input for Batch<T> {
     ) -> Result<(), (usize, PreprocessError)> {
         let (part, length) = (self.part(pictures.len()), self.spec.len());
         self.values.resize(rows * length, T::default());
-        let parts = pictures.par_chunks(part).zip(self.values.par_chunks_mut(part * length));
-        let filled =
-            parts.zip(&mut self.preprocessors).map(|((pictures, places), preprocessor)| {
-                let mut places = places.chunks_exact_mut(length).zip(pictures).enumerate();
-                places.try_for_each(|(index, (place, (picture, view)))| {
-                    preprocessor.run(picture, *view, place).map_err(|error| (index, error))
-                })
-            });
-        let filled: Vec<_> = filled.collect();
+        let parts = pictures.chunks(part).zip(self.values.chunks_mut(part * length));
+        let parts = parts.zip(&mut self.preprocessors).collect();
+        let filled = cores::each(parts, |((pictures, places), preprocessor)| {
+            let mut places = places.chunks_exact_mut(length).zip(pictures).enumerate();
+            places.try_for_each(|(index, (place, (picture, view)))| {
+                preprocessor.run(picture, *view, place).map_err(|error| (index, error))
+            })
+        });
         let told = |(number, (index, error))| (number * part + index, error);
         let mut wrong =
             filled.into_iter().enumerate().filter_map(|(n, part)| Some((n, part.err()?)));

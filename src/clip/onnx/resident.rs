@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use ort::session::builder::SessionBuilder;
 use ort::session::{Session, SessionInputValue, SessionInputs};
 use ort::value::TensorRef;
-use rayon::prelude::*;
 
 use super::input::{Input, Inputs};
 use super::pixels::Pixels;
@@ -19,6 +18,7 @@ use crate::clip::bundle::ModelFile;
 use crate::clip::preprocess::{PreprocessError, PreprocessSpec, check};
 use crate::clip::resident::window::Window;
 use crate::clip::resident::{Element, Grafted, graft};
+use crate::cores;
 use crate::model::{Picture, View};
 
 /// Where ONNX Runtime looks for weights beside a model that it gets as bytes.
@@ -196,8 +196,9 @@ impl Input for Batch {
             }
         }
         let columns = self.room.0 * 3;
-        let places = self.pixels.bytes().par_chunks_exact_mut(columns * self.room.1);
-        places.zip(pictures).zip(&windows).for_each(|((place, (picture, _)), window)| {
+        let places = self.pixels.bytes().chunks_exact_mut(columns * self.room.1);
+        let copies = places.zip(pictures).zip(&windows).collect();
+        cores::each(copies, |((place, (picture, _)), window)| {
             copy(place, columns, picture, window);
         });
         Ok(())

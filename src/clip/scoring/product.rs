@@ -2,14 +2,16 @@
 //!
 //! What a general matrix product does first, copying the large matrix into blocks, costs more here than
 //! the product. This one goes through the labels a few rows at a time and keeps the sums of all
-//! pictures in vector registers, of the processor that it runs on. Thousands of labels are shared out to
-//! the threads of rayon's pool.
+//! pictures in vector registers, of the processor that it runs on. Thousands of labels are shared out
+//! to all cores.
 
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::cores::both;
+
 /// Pictures side by side.
 const LANES: usize = 16;
-/// Fewer values than these twice are one thread's: waking another takes as long as a part of that size.
+/// Fewer values than twice these are one core's: waking another takes as long as a part of that size.
 const PART: usize = 1 << 19;
 /// Parts begin at a multiple of so many rows, which the blocks of all processors divide.
 const BLOCKS: usize = 12;
@@ -34,7 +36,7 @@ fn lanes(pictures: &[&[f32]], dim: usize) -> Vec<[f32; LANES]> {
 fn shared_out(product: Product<'_>) {
     match product.halves() {
         Ok([left, right]) => {
-            rayon::join(|| shared_out(left), || shared_out(right));
+            both(|| shared_out(left), || shared_out(right));
         }
         Err(whole) => Arch::new().dispatch(whole),
     }
