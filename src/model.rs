@@ -4,12 +4,15 @@
 //! I/O, read no clock, and are not `Serialize`: what users see is written by `publish::payload`
 //! and by the command line, so the inside can change without breaking a topic.
 
+mod event;
 mod problem;
-pub use self::problem::{Problem, ProblemKind};
-use std::collections::BTreeMap;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use self::event::{Event, EventKind, Suppressed};
+pub use self::problem::{Problem, ProblemKind};
 
 /// Why a text cannot be an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -279,78 +282,12 @@ pub enum LabelState {
     Off,
 }
 
-/// Where in its stay an event message stands. The words are those of payloads and the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventKind {
-    Start,
-    Update,
-    End,
-}
-
-impl EventKind {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Update => "update",
-            Self::End => "end",
-        }
-    }
-}
-
 /// Which label of which watch on which camera.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LabelKey {
     pub camera: CameraId,
     pub watch: WatchId,
     pub label: LabelId,
-}
-
-/// The stays of a label that its cooldown kept from becoming events.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Suppressed {
-    pub count: u64,
-    /// The highest probability in any of them.
-    pub top_probability: Probability,
-    /// First frame of the first at or above the threshold.
-    pub first: WallTime,
-    /// Last frame of the last that had not cleared.
-    pub last: WallTime,
-}
-
-/// One message about one stay of a label above its threshold. All messages of a stay share `id`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Event {
-    pub id: Arc<str>,
-    pub kind: EventKind,
-    pub key: LabelKey,
-    /// First frame at or above the threshold (the start of the hold).
-    pub start_time: WallTime,
-    /// Last frame in which the label had not cleared; `None` while the event is open.
-    pub end_time: Option<WallTime>,
-    /// The frame that caused this message.
-    pub frame_time: WallTime,
-    /// Probability in that frame.
-    pub probability: Probability,
-    /// Highest probability of the stay so far.
-    pub top_probability: Probability,
-    pub threshold: Probability,
-    /// All labels of the watch in that frame.
-    pub probabilities: BTreeMap<LabelId, Probability>,
-    /// Where in that frame the label was seen best, when it was cut into tiles.
-    pub tile: Option<Region>,
-    pub model: Arc<str>,
-    /// What the cooldown before this stay kept back.
-    pub suppressed: Option<Suppressed>,
-    /// The picture of the frame that started the event: its file, where pictures are kept.
-    pub snapshot: Option<Arc<str>>,
-}
-
-impl Event {
-    /// Whether a frame caused this message. What ends because its camera's frames have stopped, or seewhen
-    /// stops, bears the time of the last one.
-    pub fn is_a_frames(&self) -> bool {
-        self.end_time != Some(self.frame_time)
-    }
 }
 
 /// Where a camera stands in its life. The words are those of `P/<camera>/status`.
