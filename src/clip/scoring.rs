@@ -41,7 +41,8 @@ pub fn score(
     bias: f32,
 ) -> Vec<LabelScore> {
     let cosines = cosines(&[embedding], matrix).into_iter().next().unwrap_or_default();
-    let probabilities = probabilities(cosines.clone(), kind, scale, bias);
+    let mut probabilities = cosines.clone();
+    to_probabilities(&mut probabilities, kind, scale, bias);
     let scores = cosines.into_iter().zip(probabilities);
     scores
         .map(|(cosine, probability)| {
@@ -89,17 +90,6 @@ fn logit_of(cosine: f32, kind: ScoreKind, scale: f32, bias: f32) -> f64 {
         ScoreKind::Sigmoid => f64::from(bias),
     };
     f64::from(scale) * f64::from(cosine) + bias
-}
-
-/// The probability of each label, by its cosines with one picture. See [`score`].
-pub fn probabilities(
-    mut cosines: Vec<f32>,
-    kind: ScoreKind,
-    scale: f32,
-    bias: f32,
-) -> Vec<Probability> {
-    to_probabilities(&mut cosines, kind, scale, bias);
-    cosines
 }
 
 /// Puts probabilities in the place of cosines. What log-odds are made of; of sigmoids that is nothing.

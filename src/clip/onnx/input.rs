@@ -73,17 +73,16 @@ impl<T: Level + PrimitiveTensorElementType> Input for Batch<T> {
         let (part, length) = (self.part(pictures.len()), self.spec.len());
         self.values.resize(rows * length, T::default());
         let parts = pictures.chunks(part).zip(self.values.chunks_mut(part * length));
-        let parts = parts.zip(&mut self.preprocessors).collect();
-        let filled = cores::each(parts, |((pictures, places), preprocessor)| {
+        let parts = parts.zip(&mut self.preprocessors).enumerate().collect();
+        let filled = cores::each(parts, |(number, ((pictures, places), preprocessor))| {
             let mut places = places.chunks_exact_mut(length).zip(pictures).enumerate();
             places.try_for_each(|(index, (place, (picture, view)))| {
-                preprocessor.run(picture, *view, place).map_err(|error| (index, error))
+                let wrong = |error| (number * part + index, error);
+                preprocessor.run(picture, *view, place).map_err(wrong)
             })
         });
-        let told = |(number, (index, error))| (number * part + index, error);
-        let mut wrong =
-            filled.into_iter().enumerate().filter_map(|(n, part)| Some((n, part.err()?)));
-        wrong.next().map_or(Ok(()), |wrong| Err(told(wrong)))
+        // Of several that are wrong the first is told of.
+        filled.into_iter().collect()
     }
 
     fn tensors(&self) -> ort::Result<Inputs<'_>> {

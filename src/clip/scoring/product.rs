@@ -96,8 +96,11 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        // Lanes without a picture cost as much as the others.
+        let few = self.products.len() <= S::F32_LANES;
         match S::F32_LANES {
             16 => self.run::<S, 1, 12>(simd),
+            8 | 4 if few => self.run::<S, 1, 12>(simd),
             8 => self.run::<S, 2, 6>(simd),
             4 => self.run::<S, 4, 4>(simd),
             _ => self.run::<S, LANES, 1>(simd),
@@ -105,17 +108,18 @@ impl WithSimd for Product<'_> {
     }
 }
 
-/// The products of `R` rows, which lie behind each other in `values`, with `V` vectors of pictures.
+/// The products of `R` rows, which lie behind each other in `values`, with the first `V` vectors of pictures.
 #[inline(always)]
 fn sums<S: Simd, const V: usize, const R: usize>(
     simd: S,
     lanes: &[S::f32s],
     values: &[f32],
 ) -> [[f32; LANES]; R] {
-    let dim = lanes.len() / V;
+    let vectors = LANES / S::F32_LANES;
+    let dim = lanes.len() / vectors;
     let rows: [&[f32]; R] = std::array::from_fn(|row| &values[row * dim..][..dim]);
     let mut sums = [[simd.splat_f32s(0.0); V]; R];
-    for (column, pictures) in lanes.chunks_exact(V).enumerate().take(dim) {
+    for (column, pictures) in lanes.chunks_exact(vectors).enumerate().take(dim) {
         for (sums, row) in sums.iter_mut().zip(rows) {
             let value = simd.splat_f32s(row[column]);
             for (sum, picture) in sums.iter_mut().zip(pictures) {
@@ -125,7 +129,7 @@ fn sums<S: Simd, const V: usize, const R: usize>(
     }
     let mut flat = [[0.0; LANES]; R];
     for (flat, sums) in flat.iter_mut().zip(&sums) {
-        S::as_mut_simd_f32s(flat).0.copy_from_slice(sums);
+        S::as_mut_simd_f32s(flat).0[..V].copy_from_slice(sums);
     }
     flat
 }
@@ -160,21 +164,23 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(4);
         let (dim, rows) = (64, 29);
         let matrix: Vec<f32> = (0..dim * rows).map(|_| random.f32() - 0.5).collect();
-        let pictures: Vec<&[f32]> = matrix.chunks(dim).take(LANES).collect();
-        let wanted = product(&pictures, &matrix, dim);
-        let lanes = lanes(&pictures, dim);
-        let run = |which: fn(Product<'_>)| {
-            let mut found = vec![vec![0.0; rows]; LANES];
-            let products = found.iter_mut().map(Vec::as_mut_slice).collect();
-            which(Product { lanes: &lanes, matrix: &matrix, products });
-            for (found, wanted) in found.iter().flatten().zip(wanted.iter().flatten()) {
-                assert!((found - wanted).abs() < 1e-5, "{found} {wanted}");
-            }
-        };
-        run(|product| product.with_simd(pulp::Scalar));
-        run(|product| product.with_simd(pulp::Scalar128b));
-        run(|product| product.with_simd(pulp::Scalar256b));
-        run(|product| product.with_simd(pulp::Scalar512b));
+        for count in [1, 4, 5, LANES] {
+            let pictures: Vec<&[f32]> = matrix.chunks(dim).take(count).collect();
+            let wanted = product(&pictures, &matrix, dim);
+            let lanes = lanes(&pictures, dim);
+            let run = |which: fn(Product<'_>)| {
+                let mut found = vec![vec![0.0; rows]; count];
+                let products = found.iter_mut().map(Vec::as_mut_slice).collect();
+                which(Product { lanes: &lanes, matrix: &matrix, products });
+                for (found, wanted) in found.iter().flatten().zip(wanted.iter().flatten()) {
+                    assert!((found - wanted).abs() < 1e-5, "{found} {wanted}");
+                }
+            };
+            run(|product| product.with_simd(pulp::Scalar));
+            run(|product| product.with_simd(pulp::Scalar128b));
+            run(|product| product.with_simd(pulp::Scalar256b));
+            run(|product| product.with_simd(pulp::Scalar512b));
+        }
     }
 
     #[test]
