@@ -71,7 +71,7 @@ fn answer(seewhen: &Seewhen, label: &str) -> Value {
 fn the_running_seewhen_says_why() {
     let broker = Broker::start();
     let subscriber = broker.subscribe();
-    let mut seewhen = Seewhen::start(&configuration(broker.port));
+    let seewhen = Seewhen::start(&configuration(broker.port));
     subscriber.expect("room/bars/state", PATIENCE, |heard| heard.payload == "ON");
     // By then the gate has found frames alike.
     let on = wait_for("an unchanged frame", PATIENCE, || {

@@ -57,7 +57,7 @@ fn a_fast_camera_takes_nothing_from_slow_ones() {
     let mounts: Vec<_> =
         (1..8).step_by(2).map(|n| (format!("bikes{n}"), support::bikes())).collect();
     let camera = Server::start(0, &mounts, |_| {}).unwrap();
-    let mut seewhen = Seewhen::start(&config(&broker, &camera));
+    let seewhen = Seewhen::start(&config(&broker, &camera));
     let subscriber = broker.subscribe();
     for n in 1..8 {
         subscriber.expect(&format!("slow{n}/available"), SOON, |heard| heard.payload == "online");

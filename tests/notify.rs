@@ -54,7 +54,7 @@ prompts = ["a test picture"]
 "#;
     let config = support::picture(broker.port) + labels;
     let environment = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "3000000")];
-    let mut seewhen = Seewhen::start_with(&config, &environment);
+    let seewhen = Seewhen::start_with(&config, &environment);
     systemd.expect("READY=1");
     systemd.expect("WATCHDOG=1");
     seewhen.signal("HUP");
@@ -71,7 +71,7 @@ prompts = ["a test picture"]
 fn a_device_that_is_not_there_stops_the_start() {
     let broker = Broker::start();
     let config = support::picture(broker.port) + "[model]\ndevice = \"cuda:99\"\n";
-    let mut seewhen = Seewhen::start(&config);
+    let seewhen = Seewhen::start(&config);
     assert_eq!(seewhen.wait(SOON).code(), Some(1));
     seewhen.expect_log("device cuda:99 cannot be had: ", SOON);
 }

@@ -201,7 +201,7 @@ fn a_full_disk_stops_no_event() {
     };
     let (broker, listener) = durable();
     let state = disk.0.to_str().unwrap();
-    let mut seewhen = Seewhen::start_with(
+    let seewhen = Seewhen::start_with(
         &(configuration(&broker) + &format!("[history]\ndir = \"{state}\"\n")),
         &[],
     );

@@ -52,7 +52,7 @@ fn running(broker: &Broker, camera: &Server) -> (Seewhen, Subscriber) {
 #[test]
 fn what_a_camera_sees_reaches_a_subscriber() {
     let (broker, camera) = (Broker::start(), camera());
-    let (mut seewhen, subscriber) = running(&broker, &camera);
+    let (seewhen, subscriber) = running(&broker, &camera);
 
     let start = subscriber.expect("cyclist/event", LOOPS, |heard| heard.json()["type"] == "start");
     assert_eq!(start.topic, "seewhen/test/street/traffic/cyclist/event");
@@ -98,7 +98,7 @@ fn what_a_camera_sees_reaches_a_subscriber() {
 #[test]
 fn the_last_will_is_seen_after_a_kill() {
     let (broker, camera) = (Broker::start(), camera());
-    let (mut seewhen, subscriber) = running(&broker, &camera);
+    let (seewhen, subscriber) = running(&broker, &camera);
     assert_eq!(subscriber.on("test/available").last().unwrap().payload, "online");
     seewhen.signal("KILL");
     assert!(!seewhen.wait(SOON).success());

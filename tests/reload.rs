@@ -32,7 +32,7 @@ fn a_reload_keeps_what_has_not_changed() {
     let broker = Broker::start();
     let camera = Server::start(0, &[("bikes".to_owned(), support::bikes())], |_| {}).unwrap();
     let subscriber = broker.subscribe();
-    let mut seewhen = Seewhen::start(&config(&broker, &camera, "boat"));
+    let seewhen = Seewhen::start(&config(&broker, &camera, "boat"));
     subscriber.expect("street/available", SOON, |heard| heard.payload == "online");
     subscriber.expect("boat/state", SOON, |heard| heard.payload == "OFF");
 

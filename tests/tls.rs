@@ -236,7 +236,7 @@ fn files_that_cannot_be_used_stop_the_start() {
         assert!(said.contains(&format!("DIR/seewhen.toml:{line}:")), "{lines}:\n{said}");
     }
     // The start stops as well.
-    let mut seewhen = Seewhen::start(&config("mqtts", 8883, "ca_file = \"none.pem\""));
+    let seewhen = Seewhen::start(&config("mqtts", 8883, "ca_file = \"none.pem\""));
     assert!(!seewhen.wait(SOON).success());
     seewhen.expect_log("mqtt.ca_file: \"none.pem\" cannot be read", SOON);
 }

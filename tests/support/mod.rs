@@ -12,10 +12,10 @@ pub mod site;
 pub mod web;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -41,13 +41,28 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Optio
     }
 }
 
+/// A port of 127.0.0.1 on which nothing listens, another one at every call.
+///
+/// Nothing is opened to find it: whatever another thread starts at that moment would hold a copy
+/// of it, and with it the port, until it has become another program. The ports lie below those
+/// that outgoing connections get, and each test binary has its own.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const PORTS: std::ops::Range<u32> = 10_000..30_000;
+    const OF_A_BINARY: u32 = 50;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let place = std::process::id().wrapping_mul(OF_A_BINARY).wrapping_add(next);
+        let port = u16::try_from(PORTS.start + place % (PORTS.end - PORTS.start)).unwrap();
+        if TcpStream::connect(("127.0.0.1", port)).is_err() {
+            return port;
+        }
+    }
 }
 
 /// A child process that ends with this value, and the lines it writes.
 struct Process {
-    child: Child,
+    child: Mutex<Child>,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
@@ -65,7 +80,22 @@ impl Process {
         if let Some(err) = child.stderr.take() {
             collect(err, lines.clone());
         }
-        Self { child, lines }
+        Self { child: Mutex::new(child), lines }
+    }
+
+    /// Sends a signal by its name ("TERM").
+    fn signal(&self, name: &str) {
+        let line = format!("kill -{name} {}", self.id());
+        assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+    }
+
+    fn id(&self) -> u32 {
+        self.child.lock().unwrap().id()
+    }
+
+    /// How it ended, if it has.
+    fn ended(&self) -> Option<ExitStatus> {
+        self.child.lock().unwrap().try_wait().unwrap()
     }
 
     fn lines(&self) -> Vec<String> {
@@ -86,8 +116,9 @@ fn collect(stream: impl std::io::Read + Send + 'static, lines: Arc<Mutex<Vec<Str
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _status = self.child.wait();
+        let mut child = self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _gone = child.kill();
+        let _status = child.wait();
     }
 }
 
@@ -126,20 +157,22 @@ impl Broker {
 
     /// Ends the broker as its service would; what it is to keep is kept.
     pub fn stop_gently(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        let line = format!("kill -TERM {}", process.child.id());
-        assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
-        process.child.wait().unwrap();
+        let Some(process) = self.process.take() else { return };
+        process.signal("TERM");
+        process.child.lock().unwrap().wait().unwrap();
     }
 
     pub fn restart(&mut self) {
         let mut command = Command::new("/usr/sbin/mosquitto");
         command.arg("-c").arg(self.folder.path().join("mosquitto.conf"));
         command.stderr(Stdio::null()).stdout(Stdio::null());
-        self.process = Some(Process::start(&mut command));
+        let process = Process::start(&mut command);
         wait_for("mosquitto listens", Duration::from_secs(10), || {
-            std::net::TcpStream::connect(("127.0.0.1", self.port)).ok()
+            let ended = process.ended();
+            assert!(ended.is_none(), "mosquitto on port {} ended: {ended:?}", self.port);
+            TcpStream::connect(("127.0.0.1", self.port)).ok()
         });
+        self.process = Some(process);
     }
 
     /// Sends one message; an empty payload that is retained clears its topic.
@@ -227,6 +260,8 @@ impl Subscriber {
                 payload: parts.next().unwrap_or_default().to_owned(),
             })
         };
+        let ended = self.process.ended();
+        assert!(ended.is_none(), "mosquitto_sub ended: {ended:?}");
         let heard: Vec<Heard> = self.process.lines().iter().filter_map(parse).collect();
         let checked = self.checked.swap(heard.len(), Ordering::Relaxed);
         for Heard { topic, payload, .. } in heard.iter().skip(checked) {
@@ -331,18 +366,16 @@ impl Seewhen {
 
     /// Sends a signal by its name ("TERM").
     pub fn signal(&self, name: &str) {
-        let line = format!("kill -{name} {}", self.process.child.id());
-        assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+        self.process.signal(name);
     }
 
     #[track_caller]
-    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
-        let child = &mut self.process.child;
-        wait_for("the end of seewhen", limit, || child.try_wait().unwrap())
+    pub fn wait(&self, limit: Duration) -> ExitStatus {
+        wait_for("the end of seewhen", limit, || self.process.ended())
     }
 
     pub fn pid(&self) -> u32 {
-        self.process.child.id()
+        self.process.id()
     }
 }
 
