@@ -17,9 +17,9 @@ use self::rules::{Rules, Surroundings};
 use crate::clock::Clock;
 use crate::model::{
     CameraChange, CameraId, CameraState, Event, EventKind, ModelState, Moment, Picture,
-    ProblemKind, WatchId, WatchScore,
+    ProblemKind, WatchId,
 };
-use crate::watch::{Notice, Observation, Request, Scored, WatchSet};
+use crate::watch::{Notice, Observation, Request, Scored, WatchScore, WatchSet};
 
 /// How often labels are checked for having gone stale.
 const TICK: Duration = Duration::from_secs(1);

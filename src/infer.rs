@@ -28,9 +28,9 @@ use crate::clip::scoring::{Best, Scorer};
 use crate::clock::Clock;
 use crate::embeddings::{Seen, Tally};
 use crate::mailbox::{Batch, Receiver};
-use crate::model::{CameraId, Frame, ModelState, Picture, Problem, Region, View, WatchScore};
+use crate::model::{CameraId, Frame, ModelState, Picture, Problem, Region, View};
 use crate::status::{Stage, Status};
-use crate::watch::{Look, Observation, Scored, Watch, WatchSet};
+use crate::watch::{Look, Observation, Probabilities, Scored, Watch, WatchScore, WatchSet};
 
 /// The loop comes round at least this often, so that the watchdog can tell idle from stuck.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -362,7 +362,7 @@ fn score_frames(rules: &WatchSet, looks: &[Looked<'_>]) -> Vec<Vec<WatchScore>> 
             for index in together {
                 let look = &looks[index].look;
                 let tiles = values.by_ref().take(look.embeddings.len());
-                scores[index].push(score_watch(watch, look, &scorer.best(tiles)));
+                scores[index].push(score_watch(watch, look, scorer.best(tiles)));
             }
             left = rest;
         }
@@ -371,12 +371,11 @@ fn score_frames(rules: &WatchSet, looks: &[Looked<'_>]) -> Vec<Vec<WatchScore>> 
 }
 
 /// What one watch says of one frame, by each label's best tile.
-fn score_watch(watch: &Watch, look: &Look, best: &Best) -> WatchScore {
-    let labels = watch.labels.iter().map(|label| label.id.clone());
+fn score_watch(watch: &Watch, look: &Look, best: Best) -> WatchScore {
     let tiles = (0..watch.labels.len()).filter_map(|place| look.tiles.get(best.tile(place)));
     WatchScore {
         watch: watch.id.clone(),
-        probabilities: labels.zip(best.probabilities.iter().copied()).collect(),
         tiles: tiles.copied().collect(),
+        probabilities: Probabilities::new(watch.labels.clone(), best.probabilities),
     }
 }

@@ -266,15 +266,6 @@ pub struct Embedding(pub Vec<f32>);
 /// A probability, 0 to 1.
 pub type Probability = f32;
 
-/// What one watch says of one frame: the probability of each of its labels, in the watch's order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WatchScore {
-    pub watch: WatchId,
-    pub probabilities: Vec<(LabelId, Probability)>,
-    /// The tile that each probability was highest in; empty when the picture was not cut.
-    pub tiles: Vec<Region>,
-}
-
 /// State of one label on one camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LabelState {

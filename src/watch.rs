@@ -6,18 +6,20 @@
 
 pub mod explanation;
 pub mod schedule;
+mod score;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ndarray::Array2;
 
+pub use self::score::{Probabilities, WatchScore};
+
 use self::explanation::{Explanation, Unknown};
 use self::schedule::Schedule;
 use crate::model::{
     CameraChange, CameraId, Captured, Embedding, Event, Frame, LabelId, LabelKey, ModelState,
-    Picture, Probability, Problem, Region, WallTime, WatchId, WatchScore,
+    Picture, Probability, Problem, Region, WallTime, WatchId,
 };
 
 /// When a label fires and when it ends.
@@ -110,7 +112,8 @@ pub enum ScoreKind {
 pub struct Watch {
     pub id: WatchId,
     pub cameras: Vec<CameraId>,
-    pub labels: Vec<Label>,
+    /// Shared with what they are given probabilities in.
+    pub labels: Arc<[Label]>,
     pub score: ScoreKind,
     /// Unit-length label embeddings, shape `[labels, dim]`, rows in the order of `labels`.
     pub matrix: Array2<f32>,
@@ -202,17 +205,20 @@ impl WatchSet {
         self.cameras.iter().any(|known| known.id == *camera && !known.enabled)
     }
 
+    /// The watch of this id, when it looks at `camera`, switched off or not.
+    pub fn watch(&self, camera: &CameraId, id: &WatchId) -> Option<&Watch> {
+        self.for_camera(camera).find(|watch| watch.id == *id)
+    }
+
     /// The rule of a label, when it exists, looks at this camera and is not background.
     pub fn rule(&self, key: &LabelKey) -> Option<&LabelRule> {
-        let looks = |watch: &&Watch| watch.id == key.watch && watch.cameras.contains(&key.camera);
-        let watch = self.watches.iter().find(looks)?;
+        let watch = self.watch(&key.camera, &key.watch)?;
         watch.labels.iter().find(|label| label.id == key.label)?.rule.as_ref()
     }
 
     /// Whether a label goes by examples on this camera.
     pub fn is_taught(&self, key: &LabelKey) -> bool {
-        let looks = |watch: &&Watch| watch.id == key.watch && watch.cameras.contains(&key.camera);
-        let Some(watch) = self.watches.iter().find(looks) else { return false };
+        let Some(watch) = self.watch(&key.camera, &key.watch) else { return false };
         let place = watch.labels.iter().position(|label| label.id == key.label);
         let group = watch.taught.on(&key.camera);
         place.zip(group).is_some_and(|(place, group)| group.labels.contains(&place))
@@ -247,19 +253,6 @@ impl WatchSet {
     }
 }
 
-impl WatchScore {
-    /// The probabilities by label, for payloads.
-    pub fn by_label(&self) -> BTreeMap<LabelId, Probability> {
-        self.probabilities.iter().cloned().collect()
-    }
-
-    /// Where `label` was seen best, when the picture was cut into tiles.
-    pub fn tile(&self, label: &LabelId) -> Option<Region> {
-        let index = self.probabilities.iter().position(|(id, _)| id == label)?;
-        self.tiles.get(index).copied()
-    }
-}
-
 /// What reaches the alert stage.
 #[derive(Debug, Clone)]
 pub enum Observation {
@@ -286,7 +279,7 @@ pub enum Notice {
         camera: CameraId,
         watch: WatchId,
         time: WallTime,
-        probabilities: Vec<(LabelId, Probability)>,
+        probabilities: Probabilities,
         model: Arc<str>,
     },
     Event {

@@ -100,7 +100,7 @@ fn rules(cameras: &str) -> Arc<WatchSet> {
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
             cameras,
-            labels: vec![label("thing"), label("nothing")],
+            labels: [label("thing"), label("nothing")].into(),
             score: ScoreKind::Softmax,
             matrix: array![[1.0, 0.0], [0.0, 1.0]],
             taught: Default::default(),

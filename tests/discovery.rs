@@ -17,7 +17,7 @@ use seewhen::publish::discovery::{self, Discovery, Messages};
 use seewhen::publish::payload::{self, Load, NodeStatus};
 use seewhen::publish::topics::Topics;
 use seewhen::status::Work;
-use seewhen::watch::{Label, LabelRule, ScoreKind, Watch, WatchSet, WatchedCamera};
+use seewhen::watch::{Label, LabelRule, Probabilities, ScoreKind, Watch, WatchSet, WatchedCamera};
 use serde_json::{Value, json};
 
 use rules::{Contract, problems, required};
@@ -120,7 +120,7 @@ fn contract(set: &WatchSet) -> Contract {
         publish(format!("{c}/enabled/state"), b"ON".to_vec());
         commands.insert(format!("{c}/enabled/set"));
         for watch in set.for_camera(&camera.id) {
-            let all: Vec<_> = watch.labels.iter().map(|label| (label.id.clone(), 0.5)).collect();
+            let all = Probabilities::new(watch.labels.clone(), vec![0.5; watch.labels.len()]);
             let probabilities = payload::probabilities(WallTime(1.0), &all, Some("mini"));
             publish(format!("{c}/{}/probabilities", watch.id), probabilities);
         }

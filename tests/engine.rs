@@ -21,7 +21,10 @@ use seewhen::mailbox::{Sender, WhenFull, mailbox};
 use seewhen::model::{CameraId, Embedding, Frame, LabelId, ModelState, Picture, View, WatchId};
 use seewhen::publish::{LinkEvent, Message};
 use seewhen::status::Status;
-use seewhen::watch::{Label, LabelRule, Observation, ScoreKind, Watch, WatchSet, WatchedCamera};
+use seewhen::watch::{
+    Label, LabelRule, Observation, Probabilities, ScoreKind, Watch, WatchScore, WatchSet,
+    WatchedCamera,
+};
 use tokio::sync::{mpsc, watch};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -72,7 +75,7 @@ fn rules() -> Arc<WatchSet> {
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
             cameras: vec![camera()],
-            labels: vec![label("thing", Some(rule)), label("nothing", None)],
+            labels: [label("thing", Some(rule)), label("nothing", None)].into(),
             score: ScoreKind::Softmax,
             matrix: array![[1.0, 0.0], [0.0, 1.0]],
             taught: Default::default(),
@@ -218,9 +221,9 @@ async fn nothing_stays_on_while_the_device_is_gone() {
     let (available, event) = ("seewhen/gate/available", "seewhen/gate/yard/w/thing/event");
     payloads(&mut messages, &events, &[(available, "online")]).await;
     let rules = rules();
-    let probabilities = vec![(LabelId::try_new("thing").unwrap(), 0.9)];
-    let watch = WatchId::try_new("w").unwrap();
-    let scores = vec![seewhen::model::WatchScore { watch, probabilities, tiles: Vec::new() }];
+    let watch = &rules.watches[0];
+    let probabilities = Probabilities::new(watch.labels.clone(), [0.9, 0.1]);
+    let scores = vec![WatchScore::new(watch.id.clone(), probabilities)];
     let captured = clock.captured();
     let picture = Arc::new(Picture { width: 0, height: 0, rgb: Vec::new() });
     let scored = seewhen::watch::Scored {

@@ -17,7 +17,7 @@ use seewhen::model::{
 use seewhen::publish::payload::{self, Load, NodeStatus};
 use seewhen::status::Work;
 use seewhen::watch::explanation::{Explanation, OpenStay, SeenFrame, Shift, Standing, Verdict};
-use seewhen::watch::{Consensus, ScoreKind};
+use seewhen::watch::{Consensus, Label, Probabilities, ScoreKind};
 use serde_json::{Value, json};
 
 fn key() -> LabelKey {
@@ -116,7 +116,10 @@ fn explanation(full: bool) -> Value {
             time: WallTime(4.0),
             age: second,
             unchanged: 2,
-            probabilities: vec![(label("parcel"), 0.9), (label("rest"), 0.1)],
+            probabilities: Probabilities::new(
+                ["parcel", "rest"].map(|id| Label { id: label(id), rule: None }).into(),
+                [0.9, 0.1],
+            ),
         }),
         standing: only(Standing {
             threshold: 0.8,
@@ -152,7 +155,8 @@ fn answer() -> Answer {
 fn samples() -> Vec<(&'static str, Value)> {
     let read = |payload: Vec<u8>| serde_json::from_slice(&payload).unwrap();
     let node = NodeId::try_new("gate").unwrap();
-    let parcel = [(label("parcel"), 0.25)];
+    let parcel = [Label { id: label("parcel"), rule: None }];
+    let parcel = Probabilities::new(parcel.into(), [0.25]);
     vec![
         ("event", read(payload::event(&event(EventKind::End), Some(&node), true))),
         ("probabilities", read(payload::probabilities(WallTime(1.0), &parcel, Some("mini")))),

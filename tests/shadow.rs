@@ -17,12 +17,13 @@ use seewhen::alert::{self, Alerts};
 use seewhen::clock::Clock;
 use seewhen::model::{
     CameraChange, CameraId, CameraState, Captured, EventKind, LabelId, Picture, Probability,
-    WallTime, WatchId, WatchScore,
+    WallTime, WatchId,
 };
 use seewhen::publish::{LinkEvent, Message};
 use seewhen::watch::schedule::{Range, Schedule};
 use seewhen::watch::{
-    Label, LabelRule, Notice, Observation, ScoreKind, Scored, Watch, WatchSet, WatchedCamera,
+    Label, LabelRule, Notice, Observation, Probabilities, ScoreKind, Scored, Watch, WatchScore,
+    WatchSet, WatchedCamera,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -73,12 +74,9 @@ fn set(revision: u64, labels: [(&str, LabelRule); 2]) -> Arc<WatchSet> {
 }
 
 fn scored(rules: &Arc<WatchSet>, captured: Captured, probabilities: [Probability; 2]) -> Scored {
-    let labels = rules.watches[0].labels.iter().map(|label| label.id.clone());
-    let score = WatchScore {
-        watch: rules.watches[0].id.clone(),
-        probabilities: labels.zip(probabilities).collect(),
-        tiles: Vec::new(),
-    };
+    let watch = &rules.watches[0];
+    let probabilities = Probabilities::new(watch.labels.clone(), probabilities);
+    let score = WatchScore::new(watch.id.clone(), probabilities);
     let picture = Arc::new(Picture { width: 0, height: 0, rgb: Vec::new() });
     Scored {
         camera: camera(),

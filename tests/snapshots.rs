@@ -19,14 +19,14 @@ use seewhen::infer::engine::Engine;
 use seewhen::infer::{self, Inference};
 use seewhen::mailbox::{WhenFull, mailbox};
 use seewhen::model::{
-    CameraId, Captured, Embedding, Frame, LabelId, Moment, NodeId, Picture, View, WallTime,
-    WatchId, WatchScore,
+    CameraId, Captured, Embedding, Frame, LabelId, Moment, NodeId, Picture, View, WallTime, WatchId,
 };
 use seewhen::publish::snapshots::{self, Limits, Snapshots};
 use seewhen::publish::{LinkEvent, Message, Shots};
 use seewhen::status::Status;
 use seewhen::watch::{
-    Label, LabelRule, Observation, ScoreKind, Scored, Watch, WatchSet, WatchedCamera,
+    Label, LabelRule, Observation, Probabilities, ScoreKind, Scored, Watch, WatchScore, WatchSet,
+    WatchedCamera,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -65,7 +65,7 @@ fn set() -> Arc<WatchSet> {
             id: WatchId::try_new("w").unwrap(),
             enabled: true,
             cameras: vec![camera()],
-            labels: vec![label("quick", 0), label("slow", 2), label("secret", 0)],
+            labels: [label("quick", 0), label("slow", 2), label("secret", 0)].into(),
             score: ScoreKind::Sigmoid,
             matrix: Array2::zeros((3, 1)),
             taught: Default::default(),
@@ -94,12 +94,9 @@ fn frame(second: usize) -> Frame {
 }
 
 fn scored(rules: &Arc<WatchSet>, second: usize, probability: f32) -> Observation {
-    let labels = rules.watches[0].labels.iter().map(|label| (label.id.clone(), probability));
-    let score = WatchScore {
-        watch: rules.watches[0].id.clone(),
-        probabilities: labels.collect(),
-        tiles: Vec::new(),
-    };
+    let watch = &rules.watches[0];
+    let probabilities = Probabilities::new(watch.labels.clone(), [probability; 3]);
+    let score = WatchScore::new(watch.id.clone(), probabilities);
     let Frame { camera, captured, picture, .. } = frame(second);
     Observation::Scored(Scored {
         camera,

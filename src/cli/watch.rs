@@ -16,7 +16,7 @@ use crate::model::{
     WallTime, WatchId,
 };
 use crate::publish::payload;
-use crate::watch::{Consensus, LabelRule, Notice, ScoreKind};
+use crate::watch::{Consensus, LabelRule, Notice, Probabilities, ScoreKind};
 
 /// Hysteresis that nobody asked for: calm, and still near the threshold.
 const DEFAULT_CLEAR: f32 = 0.8;
@@ -318,11 +318,10 @@ impl Printer {
         if self.media_time { time.0 } else { time.0 - *self.from_start.get_or_insert(time.0) }
     }
 
-    fn live_line(&mut self, time: WallTime, probabilities: &[(LabelId, Probability)]) -> String {
+    fn live_line(&mut self, time: WallTime, probabilities: &Probabilities) -> String {
         let mut line = format!("{:8.2} s", self.seconds(time));
         for label in &self.order {
-            let found = probabilities.iter().find(|(id, _)| id == label);
-            let p = found.map_or(0.0, |(_, p)| *p);
+            let p = probabilities.of(label).unwrap_or_default();
             line.push_str(&format!("  {label} {p:.2} {:<8}", bar(p)));
         }
         line.trim_end().to_owned()

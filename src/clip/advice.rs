@@ -5,13 +5,19 @@
 //! 3.1.4); it reads negations as if they were not there (Alhamoud et al., "Vision-Language
 //! Models Do Not Understand Negation", 2025, arXiv:2501.09425).
 
+use ndarray::Axis;
+
 use super::prompts::expand;
-use super::scoring::cosine;
+use super::scoring::{cosines, matrix};
 use crate::config::WatchConfig;
 use crate::model::Embedding;
 
 /// Two labels nearer than this can hardly be told apart.
 const NEAR_PARALLEL: f32 = 0.95;
+/// Of thousands of labels thousands of pairs may be near: nobody reads more than this.
+const MOST_PAIRS: usize = 10;
+/// Labels that are compared with all later ones at a time.
+const BLOCK: usize = 64;
 
 /// Words that the model does not understand, apart from "…n't".
 const NEGATIONS: [&str; 12] = [
@@ -74,23 +80,49 @@ pub fn prompt_advice(
     advice
 }
 
-/// Pairs of labels whose embeddings nearly coincide.
+/// Pairs of labels whose embeddings nearly coincide: the nearest of them, and how many more there are.
+/// `labels`: unit-length, one for each of `ids`.
 pub fn parallel(ids: &[&str], labels: &[Embedding]) -> Vec<String> {
-    let named: Vec<_> = ids.iter().zip(labels).collect();
-    let mut advice = Vec::new();
-    for (index, (a, first)) in named.iter().enumerate() {
-        for (b, second) in &named[index + 1..] {
-            let near = cosine(first, second);
-            if near > NEAR_PARALLEL {
-                advice.push(format!(
-                    "labels {a} and {b} mean nearly the same to the model (cosine {near:.3}) and \
-                     will share their probability; join them in one label with several prompts, \
-                     or describe what differs"
-                ));
-            }
+    let (pairs, count) = nearest(labels);
+    let named = pairs.iter().filter_map(|(near, a, b)| Some((near, ids.get(*a)?, ids.get(*b)?)));
+    let mut advice: Vec<String> = named
+        .map(|(near, a, b)| {
+            format!(
+                "labels {a} and {b} mean nearly the same to the model (cosine {near:.3}) and \
+                 will share their probability; join them in one label with several prompts, \
+                 or describe what differs"
+            )
+        })
+        .collect();
+    match count - pairs.len() {
+        0 => {}
+        1 => advice.push("one more pair of labels means nearly the same to the model".to_owned()),
+        more => {
+            advice.push(format!("{more} more pairs of labels mean nearly the same to the model"));
         }
     }
     advice
+}
+
+/// The nearest pairs of labels above [`NEAR_PARALLEL`], with their cosine, and how many there are.
+fn nearest(labels: &[Embedding]) -> (Vec<(f32, usize, usize)>, usize) {
+    let (mut pairs, mut count) = (Vec::new(), 0);
+    let Some(matrix) = matrix(labels) else { return (pairs, count) };
+    let all: Vec<&Embedding> = labels.iter().collect();
+    for (block, some) in all.chunks(BLOCK).enumerate() {
+        let from = block * BLOCK;
+        let (_, later) = matrix.view().split_at(Axis(0), from);
+        for (a, cosines) in (from..).zip(cosines(some, later)) {
+            let pairs_of_a = (from..).zip(cosines).skip(a + 1 - from);
+            let near = pairs_of_a.filter(|(_, cosine)| *cosine > NEAR_PARALLEL);
+            let known = pairs.len();
+            pairs.extend(near.map(|(b, cosine)| (cosine, a, b)));
+            count += pairs.len() - known;
+            pairs.sort_by(|one: &(f32, usize, usize), other| other.0.total_cmp(&one.0));
+            pairs.truncate(MOST_PAIRS);
+        }
+    }
+    (pairs, count)
 }
 
 /// The first word of `prompt` that negates.
@@ -115,6 +147,7 @@ fn article(noun: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clip::scoring::cosine;
 
     fn advise(template: &str, prompt: &str) -> Vec<String> {
         prompt_advice(&[template.to_owned()], prompt, &|text| text.len() > 60)
@@ -167,5 +200,26 @@ mod tests {
         let advice = parallel(&["a", "b", "c"], &labels);
         assert_eq!(advice.len(), 1);
         assert!(advice[0].contains("labels a and b"), "{advice:?}");
+        assert!(parallel(&["a", "b"], &[]).is_empty(), "nothing is known of them");
+    }
+
+    #[test]
+    fn of_many_pairs_the_nearest_are_named() {
+        // All over the circle; the last two are nearest to each other.
+        let at = |angle: f32| Embedding(vec![angle.cos(), angle.sin()]);
+        let mut labels: Vec<Embedding> = (0..150_u8).map(|n| at(0.37 * f32::from(n))).collect();
+        labels.extend([at(1.0), at(1.0 + 1e-3)]);
+        let names: Vec<String> = (0..labels.len()).map(|n| format!("l{n}")).collect();
+        let ids: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut near = 0;
+        for (index, first) in labels.iter().enumerate() {
+            let later = &labels[index + 1..];
+            near += later.iter().filter(|one| cosine(first, one) > NEAR_PARALLEL).count();
+        }
+        let advice = parallel(&ids, &labels);
+        assert_eq!(advice.len(), MOST_PAIRS + 1);
+        assert!(advice[0].contains("labels l150 and l151"), "{advice:?}");
+        let rest = format!("{} more pairs of labels", near - MOST_PAIRS);
+        assert!(advice[MOST_PAIRS].starts_with(&rest), "{near}: {advice:?}");
     }
 }

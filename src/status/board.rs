@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 pub use self::curve::Curve;
 use crate::model::{
     CameraChange, CameraId, Captured, Event, EventKind, LabelId, LabelKey, ModelState, Picture,
-    Problem, WallTime, WatchId, WatchScore,
+    Problem, WallTime, WatchId,
 };
-use crate::watch::{Look, Scored, WatchSet};
+use crate::watch::{Look, Scored, WatchScore, WatchSet};
 
 /// Events that are remembered: more than may happen between two looks.
 const EVENTS: usize = 256;
@@ -107,7 +107,7 @@ impl Camera {
         for score in scores {
             for (label, probability) in score.probabilities.iter().take(CURVES) {
                 let key = (score.watch.clone(), label.clone());
-                self.curves.entry(key).or_default().add(time, *probability);
+                self.curves.entry(key).or_default().add(time, probability);
             }
         }
         self.problem = scored.problem;

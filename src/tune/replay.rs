@@ -7,10 +7,10 @@ use ndarray::Array2;
 
 use super::{Clip, Sample, Setting};
 use crate::alert::rules::Rules;
-use crate::model::{
-    Captured, Event, EventKind, LabelKey, Moment, Picture, Probability, WallTime, WatchScore,
+use crate::model::{Captured, Event, EventKind, LabelKey, Moment, Picture, Probability, WallTime};
+use crate::watch::{
+    Label, Look, Probabilities, ScoreKind, Scored, Watch, WatchScore, WatchSet, WatchedCamera,
 };
-use crate::watch::{Label, Look, ScoreKind, Scored, Watch, WatchSet, WatchedCamera};
 
 /// One event, seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,7 +83,7 @@ impl Driver {
             watches: vec![Watch {
                 id: watch.clone(),
                 cameras: vec![camera.clone()],
-                labels: vec![Label { id: label.clone(), rule: Some(setting.rule()) }],
+                labels: [Label { id: label, rule: Some(setting.rule()) }].into(),
                 score: ScoreKind::Sigmoid,
                 matrix: Array2::zeros((1, 0)),
                 taught: Default::default(),
@@ -95,13 +95,12 @@ impl Driver {
             model: "".into(),
             revision: 1,
         });
-        let score = WatchScore { watch, probabilities: vec![(label, 0.0)], tiles: Vec::new() };
         let scored = Scored {
             camera,
             captured: Captured::default(),
             unchanged: false,
             problem: None,
-            scores: vec![score],
+            scores: Vec::new(),
             look: Arc::new(Look { tiles: Vec::new(), embeddings: [].into() }),
             rules: set.clone(),
             picture: Arc::new(Picture { width: 0, height: 0, rgb: Vec::new() }),
@@ -111,9 +110,9 @@ impl Driver {
 
     fn look(&mut self, sample: Sample) -> Vec<Event> {
         self.scored.captured = captured(sample.time);
-        for (_, probability) in &mut self.scored.scores[0].probabilities {
-            *probability = sample.probability;
-        }
+        let watch = &self.rules.set().watches[0];
+        let probabilities = Probabilities::new(watch.labels.clone(), [sample.probability]);
+        self.scored.scores = vec![WatchScore::new(watch.id.clone(), probabilities)];
         self.rules.observe(&self.scored)
     }
 }

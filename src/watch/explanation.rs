@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Probabilities;
 use super::{Consensus, ScoreKind};
 use crate::model::{CameraChange, LabelId, LabelKey, Probability, Suppressed, WallTime};
 
@@ -73,7 +74,7 @@ pub struct SeenFrame {
     /// How many frames, this one the last, changed nothing and took over their probabilities.
     pub unchanged: u32,
     /// All labels of the watch, in its order.
-    pub probabilities: Vec<(LabelId, Probability)>,
+    pub probabilities: Probabilities,
 }
 
 /// When a schedule was entered or left, and when it will be; `None`: not within eight days.
@@ -144,7 +145,7 @@ impl Explanation {
     /// The label's probability in the newest frame.
     pub fn probability(&self) -> Option<Probability> {
         let frame = self.frame.as_ref()?;
-        frame.probabilities.iter().find(|(label, _)| *label == self.key.label).map(|(_, p)| *p)
+        frame.probabilities.of(&self.key.label)
     }
 
     pub fn is_taught(&self) -> bool {
@@ -153,12 +154,12 @@ impl Explanation {
 
     /// The most probable other label. With `sigmoid`, and for what was taught, labels do not compete, and
     /// there is none.
-    pub fn rival(&self) -> Option<&(LabelId, Probability)> {
+    pub fn rival(&self) -> Option<(&LabelId, Probability)> {
         let competes = self.score == ScoreKind::Softmax && !self.is_taught() && !self.is_blank;
         let frame = self.frame.as_ref().filter(|_| competes)?;
         let others = frame.probabilities.iter();
         let others =
-            others.filter(|(label, _)| *label != self.key.label && !self.taught.contains(label));
+            others.filter(|(label, _)| **label != self.key.label && !self.taught.contains(label));
         others.max_by(|(_, a), (_, b)| a.total_cmp(b))
     }
 
@@ -278,7 +279,7 @@ impl Explanation {
     /// What the label lost to, or came before.
     fn against(&self, probability: Probability) -> String {
         match self.rival() {
-            Some((rival, p)) if *p > probability => format!("; it lost to '{rival}' {p:.2}"),
+            Some((rival, p)) if p > probability => format!("; it lost to '{rival}' {p:.2}"),
             Some((rival, p)) => format!("; next to it is '{rival}' {p:.2}"),
             None => String::new(),
         }

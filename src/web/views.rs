@@ -206,13 +206,13 @@ fn watch_view(
     let label = |(place, label): (usize, &crate::watch::Label)| {
         let (camera, id) = (camera.clone(), label.id.clone());
         let key = LabelKey { camera, watch: watch.id.clone(), label: id };
-        let of = |(known, _): &&(_, f32)| *known == label.id;
-        let probability = score.and_then(|score| score.probabilities.iter().find(of));
+        // What was scored may be of a moment before the watches of now.
+        let probability = score.and_then(|score| score.probabilities.at(place, &label.id));
         let (rule, since) = (label.rule.as_ref(), on.get(&key));
         Label {
             id: label.id.to_string(),
             prompts: words.prompts.get(&label.id).cloned().unwrap_or_default(),
-            probability: probability.map(|(_, p)| rounded(*p)),
+            probability: probability.map(rounded),
             threshold: rule.map(|rule| rounded(rule.threshold)),
             clear: rule.map(|rule| rounded(rule.clear)),
             state: label.told().map(|_| if since.is_some() { "ON" } else { "OFF" }),

@@ -4,19 +4,20 @@
 
 use std::fmt;
 
-use super::{LabelMemory, Phase, Rules};
+use super::Rules;
+use super::label::{LabelMemory, Phase};
+use super::watch::WatchMemory;
 use crate::model::{
-    CameraChange, CameraId, CameraState, Captured, LabelId, LabelKey, ModelState, Probability,
-    Problem, WatchScore,
+    CameraChange, CameraId, CameraState, Captured, LabelId, LabelKey, ModelState, Problem,
 };
 use crate::watch::explanation::{Explanation, OpenStay, SeenFrame, Standing, Unknown, Verdict};
-use crate::watch::{LabelRule, Scored, Watch};
+use crate::watch::{LabelRule, Probabilities, Scored, Watch, WatchScore};
 
 /// The newest frame of a watch on a camera.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
     captured: Captured,
-    probabilities: Vec<(LabelId, Probability)>,
+    probabilities: Probabilities,
     /// What was wrong with the view.
     problem: Option<Problem>,
     /// Frames that changed nothing, up to this one.
@@ -32,20 +33,20 @@ pub struct Surroundings<'a> {
     pub model: &'a ModelState,
 }
 
-impl Rules {
-    /// Remembers what a watch said of a frame.
+impl WatchMemory {
+    /// Remembers what the watch said of a frame.
     pub(super) fn note(&mut self, scored: &Scored, score: &WatchScore) {
-        let key = (scored.camera.clone(), score.watch.clone());
-        let before = self.looks.get(&key).map_or(0, |look| look.unchanged);
-        let look = Look {
+        let before = self.look.as_ref().map_or(0, |look| look.unchanged);
+        self.look = Some(Look {
             captured: scored.captured,
             probabilities: score.probabilities.clone(),
             problem: scored.problem,
             unchanged: if scored.unchanged { before.saturating_add(1) } else { 0 },
-        };
-        self.looks.insert(key, look);
+        });
     }
+}
 
+impl Rules {
     /// Why the label is on, or why it is not.
     ///
     /// # Errors
@@ -55,10 +56,12 @@ impl Rules {
         key: &LabelKey,
         around: Surroundings<'_>,
     ) -> Result<Explanation, Unknown> {
-        let (watch, rule) = self.find(key)?;
+        let (watch, place) = self.find(key)?;
+        let rule = watch.labels[place].rule.as_ref();
+        let known = self.watches.get(&(key.camera.clone(), key.watch.clone()));
         let fresh = LabelMemory::default();
-        let memory = self.labels.get(key).unwrap_or(&fresh);
-        let look = self.looks.get(&(key.camera.clone(), key.watch.clone()));
+        let memory = known.and_then(|known| known.labels.get(place)).unwrap_or(&fresh);
+        let look = known.and_then(|known| known.look.as_ref());
         Ok(Explanation {
             key: key.clone(),
             verdict: match rule {
@@ -81,24 +84,24 @@ impl Rules {
         })
     }
 
-    fn find(&self, key: &LabelKey) -> Result<(&Watch, Option<&LabelRule>), Unknown> {
+    /// The watch, and the label's place in it.
+    fn find(&self, key: &LabelKey) -> Result<(&Watch, usize), Unknown> {
         let LabelKey { camera, watch: watch_id, label: label_id } = key;
         let cameras = &self.set.cameras;
         if !cameras.iter().any(|known| known.id == *camera) {
             let names = listed(cameras.iter().map(|known| &known.id));
             return Err(Unknown::Camera(camera.to_string(), names));
         }
-        let watch = self.set.for_camera(camera).find(|watch| watch.id == *watch_id);
-        let watch = watch.ok_or_else(|| {
+        let watch = self.set.watch(camera, watch_id).ok_or_else(|| {
             let names = listed(self.set.for_camera(camera).map(|watch| &watch.id));
             Unknown::Watch(watch_id.to_string(), names)
         })?;
-        let label = watch.labels.iter().find(|label| label.id == *label_id);
-        let label = label.ok_or_else(|| {
+        let place = watch.labels.iter().position(|label| label.id == *label_id);
+        let place = place.ok_or_else(|| {
             let names = listed(watch.labels.iter().map(|label| &label.id));
             Unknown::Label(label_id.to_string(), names)
         })?;
-        Ok((watch, label.rule.as_ref()))
+        Ok((watch, place))
     }
 
     fn verdict(
@@ -135,8 +138,8 @@ impl Rules {
         if let Some(problem) = look.problem.filter(|_| self.set.is_taught(key)) {
             return Verdict::OtherView(problem.reason);
         }
-        let found = look.probabilities.iter().find(|(label, _)| *label == key.label);
-        if found.is_none_or(|(_, probability)| *probability < rule.threshold) {
+        let found = look.probabilities.of(&key.label);
+        if found.is_none_or(|probability| probability < rule.threshold) {
             return Verdict::BelowThreshold;
         }
         let Phase::Rising(rise) = &memory.phase else { return Verdict::Anew };

@@ -1,15 +1,18 @@
 //! The rules by example; `promises` has what holds over random series.
 
+mod places;
 mod promises;
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ndarray::Array2;
 
 use super::*;
-use crate::model::{Picture, WallTime, WatchId};
+use crate::model::{EventKind, LabelId, Picture, WallTime, WatchId};
 use crate::watch::schedule::{Range, Schedule};
-use crate::watch::{Consensus, Label, ScoreKind, Watch, WatchedCamera};
+use crate::watch::{Consensus, Label, Probabilities, ScoreKind, Watch, WatchScore, WatchedCamera};
 
 const STALE: Duration = Duration::from_secs(20);
 
@@ -54,7 +57,7 @@ fn set(revision: u64, rule: Option<LabelRule>) -> Arc<WatchSet> {
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
             cameras: CAMERAS.map(named).into(),
-            labels: vec![label("package", rule), label("nothing", None)],
+            labels: [label("package", rule), label("nothing", None)].into(),
             score: ScoreKind::Softmax,
             matrix: Array2::zeros((2, 1)),
             taught: Default::default(),
@@ -93,17 +96,14 @@ fn frame(rules: &Arc<WatchSet>, at: u64, p: f32) -> Scored {
 }
 
 fn frame_of(rules: &Arc<WatchSet>, camera: CameraId, captured: Captured, p: f32) -> Scored {
-    let label = |id: &str| LabelId::try_new(id).unwrap();
+    let watch = &rules.watches[0];
+    let probabilities = Probabilities::new(watch.labels.clone(), [p, 1.0 - p]);
     Scored {
         camera,
         captured,
         unchanged: false,
         problem: None,
-        scores: vec![WatchScore {
-            watch: WatchId::try_new("w").unwrap(),
-            probabilities: vec![(label("package"), p), (label("nothing"), 1.0 - p)],
-            tiles: Vec::new(),
-        }],
+        scores: vec![WatchScore::new(watch.id.clone(), probabilities)],
         look: Arc::new(crate::watch::Look { tiles: Vec::new(), embeddings: [].into() }),
         rules: rules.clone(),
         picture: Arc::new(Picture { width: 0, height: 0, rgb: Vec::new() }),

@@ -139,8 +139,8 @@ impl Footage {
                     }
                     Notice::Camera(change) if change.state == CameraState::Disabled => ended += 1,
                     Notice::Probabilities { camera, time, probabilities, .. } => {
-                        let found = probabilities.iter().find(|(label, _)| *label == self.label);
-                        let probability = found.context("the label was not scored")?.1;
+                        let found = probabilities.of(&self.label);
+                        let probability = found.context("the label was not scored")?;
                         samples
                             .entry(camera.clone())
                             .or_default()

@@ -90,14 +90,13 @@ impl Tryout {
         let mut names: Vec<String> = trial.labels.iter().map(|(name, _)| name.clone()).collect();
         // Labels without prompts cannot compete.
         let worded = |watch: &&Watch| {
-            let unworded = watch.taught.unworded.clone();
-            let rows = watch.labels.clone().into_iter().zip(watch.matrix.rows());
-            let rows = rows.enumerate().filter(|(place, _)| !unworded.contains(place));
-            rows.map(|(_, (label, row))| (label, row.to_vec())).collect::<Vec<_>>()
+            let rows = watch.labels.iter().zip(watch.matrix.rows()).enumerate();
+            let rows = rows.filter(|(place, _)| !watch.taught.unworded.contains(place));
+            rows.map(|(_, (label, row))| (label.id.clone(), row.to_vec())).collect::<Vec<_>>()
         };
         for (label, row) in beside.iter().flat_map(worded) {
-            if !names.iter().any(|name| *name == label.id.as_str()) {
-                names.push(label.id.to_string());
+            if !names.iter().any(|name| *name == label.as_str()) {
+                names.push(label.to_string());
                 rows.push(Embedding(row));
             }
         }

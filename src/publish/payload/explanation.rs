@@ -11,11 +11,11 @@ use crate::watch::explanation::{Explanation, Standing};
 pub fn explanation_fields(explanation: &Explanation) -> Value {
     let key = &explanation.key;
     let rival = explanation.rival().map(
-        |(label, probability)| json!({ "label": label.as_str(), "probability": rounded(*probability) }),
+        |(label, probability)| json!({ "label": label.as_str(), "probability": rounded(probability) }),
     );
     let frame = explanation.frame.as_ref().map(|frame| {
-        let by_name = |(label, p): &(crate::model::LabelId, f32)| {
-            (label.as_str().to_owned(), Value::from(rounded(*p)))
+        let by_name = |(label, p): (&crate::model::LabelId, f32)| {
+            (label.as_str().to_owned(), Value::from(rounded(p)))
         };
         json!({
             "time": seconds(frame.time),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{CameraState, Moment};
-use crate::watch::{Label, ScoreKind, Watch, WatchedCamera};
+use crate::watch::{Label, Probabilities, ScoreKind, Watch, WatchedCamera};
 
 fn camera() -> CameraId {
     CameraId::try_new("c").unwrap()
@@ -12,7 +12,7 @@ fn set() -> Arc<WatchSet> {
     let watch = Watch {
         id: WatchId::try_new("w").unwrap(),
         cameras: vec![camera()],
-        labels: vec![Label { id: LabelId::of_prompt("l"), rule: None }],
+        labels: [Label { id: LabelId::of_prompt("l"), rule: None }].into(),
         score: ScoreKind::Softmax,
         matrix: ndarray::Array2::zeros((1, 2)),
         taught: Default::default(),
@@ -31,16 +31,16 @@ fn set() -> Arc<WatchSet> {
 }
 
 fn scored(time: f64) -> Scored {
-    let watch = WatchId::try_new("w").unwrap();
-    let probabilities = vec![(LabelId::of_prompt("l"), 0.5)];
+    let (rules, watch) = (set(), WatchId::try_new("w").unwrap());
+    let probabilities = Probabilities::new(rules.watches[0].labels.clone(), [0.5]);
     Scored {
         camera: camera(),
         captured: Captured { at: Moment(Duration::ZERO), time: WallTime(time) },
         unchanged: false,
         problem: None,
-        scores: vec![WatchScore { watch, probabilities, tiles: Vec::new() }],
+        scores: vec![WatchScore::new(watch, probabilities)],
         look: Arc::new(Look { tiles: Vec::new(), embeddings: [].into() }),
-        rules: set(),
+        rules,
         picture: Arc::new(Picture { width: 1, height: 1, rgb: vec![0; 3] }),
     }
 }
