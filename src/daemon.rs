@@ -252,8 +252,14 @@ impl Node {
         if diff.is_empty() {
             tracing::info!("the configuration has not changed");
         } else {
+            // All of it is there before anything changes.
+            let (broker, page) = (flow::security(&config)?, web::security(&config)?);
             let set = self.compile(&config).await?;
             self.swap(config, &diff, set).await?;
+            self.flow.secure(broker);
+            if let Some(site) = &self.site {
+                site.secure(page);
+            }
         }
         self.base = base;
         Ok(())
@@ -301,6 +307,7 @@ impl Node {
             removed = ?diff.cameras_removed,
             changed = ?diff.cameras_changed,
             watches = ?diff.watches_changed,
+            renewed = ?diff.renewed,
             "reloaded"
         );
         Ok(())

@@ -26,8 +26,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use self::access::Access;
@@ -35,7 +35,7 @@ pub use self::backend::{
     Answering, Backend, Compiled, Events, EventsWanted, Moment, Past, PastPoint, PastWanted,
     SearchFound, SearchWanted, Trial, Trouble, TuneWanted,
 };
-pub use self::server::security;
+pub use self::server::{Security, security};
 use crate::clock::Clock;
 use crate::embeddings::Tally;
 use crate::model::NodeId;
@@ -87,13 +87,13 @@ pub fn router(web: Web) -> Router {
         .with_state(web)
 }
 
-/// Serves until `stop` is over; encrypted where there is `security`.
+/// Serves until `stop` is over; encrypted where there is `security`, new connections by the newest.
 ///
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn serve(
     address: SocketAddr,
-    security: Option<Arc<ServerConfig>>,
+    security: watch::Receiver<Security>,
     web: Web,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {

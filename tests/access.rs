@@ -243,6 +243,20 @@ fn over_tls() {
     assert_eq!(site.get("/api/node", &[]).status, 401);
     assert!(Site::plain(site.port).send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").is_err());
     assert_eq!(site.get("/healthz", &[]).status, 200, "and it goes on");
+
+    // Renewed by another CA: new connections have it after a reload.
+    let authority = Authority::new("newer CA");
+    authority.write(path, "newer-ca");
+    authority.issue(path, "page", &For::Server("127.0.0.1"));
+    assert_eq!(site.get("/healthz", &[]).status, 200, "nothing yet");
+    seewhen.signal("HUP");
+    seewhen.expect_log("renewed=[\"web.cert\", \"web.key\"]", page::SOON);
+    let newer = Site::encrypted(site.port, &path.join("newer-ca.pem"));
+    support::wait_for("the new certificate", page::SOON, || {
+        newer.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()
+    });
+    assert!(site.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").is_err(), "the old one is gone");
+    assert_eq!(newer.get("/api/node", &[("Cookie", &cookie(&answer))]).status, 200, "logged in");
     assert!(!seewhen.log().contains("PRIVATE KEY"));
 }
 

@@ -14,7 +14,7 @@ use seewhen::publish::mqtt::{self, Link};
 use seewhen::publish::{LinkEvent, Message};
 use seewhen::status::Status;
 use support::{Broker, Seewhen};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ impl Running {
         let (host, status) = ("127.0.0.1".to_owned(), Arc::<Status>::default());
         let broker = Address { host, port, version, tls: None, user: None, password: None };
         let link = Link {
-            security: mqtt::security(&broker).unwrap(),
+            security: watch::channel(mqtt::security(&broker).unwrap()).1,
             broker,
             client_id: format!("link-{version:?}"),
             will_topic: Some(format!("seewhen/{version:?}/gone")),

@@ -175,6 +175,56 @@ fn a_client_certificate_where_the_broker_wants_one() {
 }
 
 #[test]
+fn renewed_certificates_hold_without_a_restart() {
+    let files = Files::new();
+    let (mut broker, port) =
+        files.broker("broker", "require_certificate true\nallow_anonymous true");
+    let put = |from: &str, to: &str| {
+        std::fs::copy(files.path(from), files.path(to)).unwrap();
+    };
+    let put_pair = |name: &str| {
+        put(&format!("{name}.pem"), "own.pem");
+        put(&format!("{name}.key"), "own.key");
+    };
+    put("foreign-ca.pem", "used-ca.pem");
+    put_pair("me");
+    let lines = files.key("ca_file", "used-ca.pem")
+        + &files.key("client_cert", "own.pem")
+        + &files.key("client_key", "own.key");
+    let seewhen = Seewhen::start(&config("mqtts", port, &lines));
+    let times = |text: &str| seewhen.log().matches(text).count();
+    seewhen.expect_log("was not issued by a CA in mqtt.ca_file", SOON);
+
+    put("ca.pem", "used-ca.pem");
+    seewhen.signal("HUP");
+    seewhen.expect_log("renewed=[\"mqtt.ca_file\"]", SOON);
+    seewhen.expect_log("connected to the broker", SOON);
+
+    // A connection that stands goes on; the next one shows the new certificate.
+    let lost = times("no connection to the broker");
+    put_pair("stranger");
+    seewhen.signal("HUP");
+    seewhen.expect_log("renewed=[\"mqtt.client_cert\", \"mqtt.client_key\"]", SOON);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(times("no connection to the broker"), lost, "{}", seewhen.log());
+    broker.stop();
+    broker.restart();
+    seewhen
+        .expect_log("does not know the CA that issued the certificate in mqtt.client_cert", SOON);
+
+    // Half of a renewal changes nothing.
+    put("me.pem", "own.pem");
+    seewhen.signal("HUP");
+    seewhen.expect_log("mqtt.client_key: is not the key of the certificate in", SOON);
+    seewhen.expect_log("the running one stays", SOON);
+    put_pair("me");
+    let subscriber = broker.subscribe();
+    seewhen.signal("HUP");
+    subscriber.expect("test/available", SOON, |heard| heard.payload == "online");
+    assert!(!seewhen.log().contains("PRIVATE KEY"));
+}
+
+#[test]
 fn a_login_that_the_broker_does_not_take() {
     let files = Files::new();
     let (_broker, port) = files.broker("broker", &files.login());

@@ -13,6 +13,8 @@ use crate::model::{CameraId, WatchId};
 pub struct Diff {
     /// Keys that changed and are read at start only.
     pub restart: Vec<&'static str>,
+    /// Keys of TLS whose files hold something else, for connections from now on.
+    pub renewed: Vec<&'static str>,
     pub cameras_added: Vec<CameraId>,
     pub cameras_removed: Vec<CameraId>,
     pub cameras_changed: Vec<CameraId>,
@@ -42,6 +44,7 @@ impl Config {
         };
         Diff {
             restart: self.restart(new),
+            renewed: self.renewed(new),
             cameras_added: ids(added.collect()),
             cameras_removed: ids(removed.collect()),
             cameras_changed: ids(changed.collect()),
@@ -59,6 +62,22 @@ impl Config {
         found.sort();
         found.dedup();
         found
+    }
+
+    /// What is in the files counts, not where they are.
+    fn renewed(&self, new: &Self) -> Vec<&'static str> {
+        let (old_broker, new_broker) = (&self.mqtt.broker.tls, &new.mqtt.broker.tls);
+        let (old, now) = (Files::of(old_broker.as_ref()), Files::of(new_broker.as_ref()));
+        let broker = [
+            ("mqtt.ca_file", old.ca == now.ca),
+            ("mqtt.client_cert", old.chain == now.chain),
+            ("mqtt.client_key", old.key == now.key),
+        ];
+        let page = self.web.tls.as_ref().zip(new.web.tls.as_ref());
+        let page = page.into_iter().flat_map(|(old, now)| {
+            [("web.cert", old.chain == now.chain), ("web.key", old.key == now.key)]
+        });
+        broker.into_iter().chain(page).filter(|(_, same)| !same).map(|(key, _)| key).collect()
     }
 
     // Taken apart completely, so that a new field cannot be forgotten here.
@@ -81,8 +100,6 @@ impl Config {
         let address = (host, port, tls.is_some());
         let new_tls = &mqtt.broker.tls;
         let new_address = (&mqtt.broker.host, &mqtt.broker.port, new_tls.is_some());
-        // What is in the files counts, since they are read at start only.
-        let (old_tls, new_tls) = (Files::of(tls.as_ref()), Files::of(new_tls.as_ref()));
         let keys = [
             ("node", self.node == new.node),
             ("model.bundle", *bundle == model.bundle),
@@ -97,9 +114,6 @@ impl Config {
             ("mqtt.version", *version == mqtt.broker.version),
             ("mqtt.user", *user == mqtt.broker.user),
             ("mqtt.password", *password == mqtt.broker.password),
-            ("mqtt.ca_file", old_tls.ca == new_tls.ca),
-            ("mqtt.client_cert", old_tls.chain == new_tls.chain),
-            ("mqtt.client_key", old_tls.key == new_tls.key),
             ("mqtt.prefix", *prefix == mqtt.prefix),
             ("mqtt.discovery", *discovery == mqtt.discovery),
             ("mqtt.outbox", *outbox == mqtt.outbox),
@@ -141,15 +155,14 @@ impl WebConfig {
         let Self { listen, token, user, tls, hosts } = self;
         let (name, hash) = user.as_ref().map(|user| (&user.name, &user.password)).unzip();
         let new_user = new.user.as_ref();
-        let (chain, key) = tls.as_ref().map(|own| (&own.chain, &own.key)).unzip();
-        let new_tls = new.tls.as_ref();
+        let encrypted = tls.is_some() == new.tls.is_some();
         [
             ("web.listen", *listen == new.listen),
             ("web.token", *token == new.token),
             ("web.user", name == new_user.map(|user| &user.name)),
             ("web.password", hash == new_user.map(|user| &user.password)),
-            ("web.cert", chain == new_tls.map(|own| &own.chain)),
-            ("web.key", key == new_tls.map(|own| &own.key)),
+            ("web.cert", encrypted),
+            ("web.key", encrypted),
             ("web.hosts", *hosts == new.hosts),
         ]
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::backoff::Backoff;
 use crate::config::Config;
@@ -39,9 +39,10 @@ async fn exchange(config: &Config, id: &str, command: &Value) -> anyhow::Result<
     let topics = Topics::new(&config.mqtt.prefix, &config.node);
     let (to_link, messages) = mpsc::channel(4);
     let (from_link, mut events) = mpsc::channel(64);
+    let (_, security) = watch::channel(mqtt::security(broker).context("TLS for the broker")?);
     let mut link = tokio::spawn(mqtt::once(Link {
         broker: broker.clone(),
-        security: mqtt::security(broker).context("TLS for the broker")?,
+        security,
         client_id: format!("seewhen-ask-{}", &id[..8]),
         will_topic: None,
         subscriptions: vec![topics.reply()],

@@ -40,7 +40,7 @@ use crate::infer::{self, Inference, Keeping};
 use crate::mailbox::{Receiver, WhenFull, mailbox};
 use crate::model::LabelKey;
 use crate::publish::history::{self, History, Limits};
-use crate::publish::mqtt::{self, Link};
+use crate::publish::mqtt::{self, Link, Security};
 use crate::publish::snapshots::{self, Snapshots};
 use crate::publish::topics::Topics;
 use crate::publish::{
@@ -145,6 +145,8 @@ pub(super) struct Flow {
     /// `None` when no pictures are made.
     snapshots: Option<Worker>,
     link: JoinHandle<()>,
+    /// How the next connection to the broker is encrypted.
+    security: watch::Sender<Option<Security>>,
 }
 
 impl Flow {
@@ -161,7 +163,8 @@ impl Flow {
         let (to_publisher, answered) = mpsc::channel(32);
         let commands = config.commands.enabled.then_some(to_daemon);
         let topics = Topics::new(&config.mqtt.prefix, &config.node);
-        let link = link(config, &topics, messages, from_link, &status)?;
+        let (security, in_force) = watch::channel(security(config)?);
+        let link = link(config, &topics, (messages, from_link), in_force, &status);
         let clock = Clock::start();
         let history = start_history(config, asked, kept, clock)?;
         let (developing, developed) = mpsc::channel(4);
@@ -199,7 +202,13 @@ impl Flow {
             history,
             snapshots,
             link: tokio::spawn(mqtt::run(link)),
+            security,
         })
+    }
+
+    /// The next connection to the broker is encrypted in this way.
+    pub(super) fn secure(&self, security: Option<Security>) {
+        let _old: Option<Security> = self.security.send_replace(security);
     }
 
     /// Tells what became of a command.
@@ -283,13 +292,13 @@ fn start_history(
 fn link(
     config: &Config,
     topics: &Topics,
-    messages: mpsc::Receiver<Message>,
-    events: mpsc::Sender<LinkEvent>,
+    (messages, events): (mpsc::Receiver<Message>, mpsc::Sender<LinkEvent>),
+    security: watch::Receiver<Option<Security>>,
     status: &Arc<Status>,
-) -> anyhow::Result<Link> {
-    Ok(Link {
+) -> Link {
+    Link {
         broker: config.mqtt.broker.clone(),
-        security: mqtt::security(&config.mqtt.broker).context("TLS for the broker")?,
+        security,
         client_id: format!("seewhen-{}", config.node),
         will_topic: Some(topics.available()),
         subscriptions: publish::subscriptions(
@@ -301,7 +310,12 @@ fn link(
         events,
         backoff: Backoff::default(),
         status: status.clone(),
-    })
+    }
+}
+
+/// How connections to the broker are encrypted.
+pub(super) fn security(config: &Config) -> anyhow::Result<Option<Security>> {
+    mqtt::security(&config.mqtt.broker).context("TLS for the broker")
 }
 
 /// One for each node: two that run beside each other do not send each other's events.

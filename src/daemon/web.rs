@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::past::Memory;
@@ -49,12 +49,18 @@ pub(super) struct Site {
     stop: oneshot::Sender<()>,
     worker: Worker,
     desk: Arc<Desk>,
+    security: watch::Sender<web::Security>,
 }
 
 impl Site {
     /// Takes note of the configuration that holds now.
     pub(super) fn renew(&self, config: &Config) {
         *self.desk.config() = Arc::new(config.clone());
+    }
+
+    /// New connections are encrypted in this way.
+    pub(super) fn secure(&self, security: web::Security) {
+        let _old: web::Security = self.security.send_replace(security);
     }
 
     /// Lets go of what has not been needed for a while.
@@ -103,7 +109,7 @@ pub(super) fn start(
         commands: config.commands.enabled,
         access: Access::new(&config.web),
     };
-    let security = config.web.tls.as_ref().map(web::security).transpose().context("web.cert")?;
+    let (security, in_force) = watch::channel(security(config)?);
     let (stop, stopped) = oneshot::channel::<()>();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let worker = Worker::start("web".to_owned(), move || {
@@ -111,13 +117,18 @@ pub(super) fn start(
             // Dropped is the only thing that happens to it.
             let _closed: Result<(), oneshot::error::RecvError> = stopped.await;
         };
-        if let Err(error) = runtime.block_on(web::serve(address, security, web, stopped)) {
+        if let Err(error) = runtime.block_on(web::serve(address, in_force, web, stopped)) {
             tracing::error!(%address, %error, "the page cannot be served; set web.listen");
         }
         // What still runs beside is nobody's any more.
         runtime.shutdown_background();
     })?;
-    Ok(Some(Site { stop, worker, desk }))
+    Ok(Some(Site { stop, worker, desk, security }))
+}
+
+/// How the page is encrypted.
+pub(super) fn security(config: &Config) -> anyhow::Result<web::Security> {
+    web::security(config.web.tls.as_ref()).context("web.cert")
 }
 
 /// What the page asks of the rest.

@@ -17,7 +17,7 @@ mod wire;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 pub use self::tls::{Security, security};
@@ -43,8 +43,8 @@ const MAX_RECEIVED: usize = 64 * 1024;
 /// The link's channel ends and settings.
 pub struct Link {
     pub broker: Broker,
-    /// How the connection is encrypted, of [`security`].
-    pub security: Option<Security>,
+    /// How the next connection is encrypted, of [`security`].
+    pub security: watch::Receiver<Option<Security>>,
     pub client_id: String,
     /// Where `offline` goes when the connection is lost; `None`: nobody is told.
     pub will_topic: Option<String>,
@@ -87,7 +87,7 @@ pub async fn run(mut link: Link) {
         let facts = Facts { broker: &link.broker, client_id: &link.client_id, connected };
         let reason = failure.explain(&facts);
         tracing::warn!(broker = address, reason, attempt, ?wait, "no connection to the broker");
-        if !pause(&mut link.messages, wait).await {
+        if !pause(&mut link, wait).await {
             return;
         }
     }
@@ -105,15 +105,17 @@ pub async fn once(mut link: Link) -> Result<(), String> {
     Err(failure.explain(&facts))
 }
 
-/// Sleeps; `false` when the publisher has gone meanwhile. Messages that still come were meant
-/// for the lost connection and are sent afresh on the next.
-async fn pause(messages: &mut mpsc::Receiver<Message>, wait: Duration) -> bool {
+/// Sleeps, until there are other certificates at most; `false` when the publisher has gone meanwhile.
+/// Messages that still come were meant for the lost connection and are sent afresh on the next.
+async fn pause(link: &mut Link, wait: Duration) -> bool {
     let end = Instant::now() + wait;
     loop {
-        match tokio::time::timeout_at(end, messages.recv()).await {
-            Ok(Some(_)) => {}
-            Ok(None) => return false,
-            Err(_) => return true,
+        tokio::select! {
+            message = link.messages.recv() => if message.is_none() {
+                return false;
+            },
+            Ok(()) = link.security.changed() => return true,
+            () = tokio::time::sleep_until(end) => return true,
         }
     }
 }
@@ -131,6 +133,8 @@ struct Connection<'a> {
 
 /// One connection. Both loops live as long as it does: rumqttc's poll is never cut off half-way.
 async fn run_once(link: &mut Link, number: u64) -> Life {
+    // It is this one's: only what comes after it is a change.
+    link.security.mark_unchanged();
     let (client, eventloop) = wire::open(link);
     let connection = Connection {
         number,

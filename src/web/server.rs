@@ -19,6 +19,7 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -38,36 +39,43 @@ const MOST_LINES: usize = 64;
 /// Between two attempts to accept while that fails, as it does without file descriptors.
 const REST: Duration = Duration::from_secs(1);
 
-/// What connections are encrypted with.
+/// What connections are encrypted with; `None`: nothing.
+pub type Security = Option<Arc<ServerConfig>>;
+
+/// Prepares it.
 ///
 /// # Errors
 /// When the key and its certificate cannot be used.
-pub fn security(identity: &Identity) -> Result<Arc<ServerConfig>, rustls::Error> {
+pub fn security(identity: Option<&Identity>) -> Result<Security, rustls::Error> {
+    let Some(identity) = identity else { return Ok(None) };
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Some(Arc::new(config)))
 }
 
-/// Serves until `stop` is over, and then drops what is open.
+/// Serves until `stop` is over, and then drops what is open. A connection goes by the `security` of its
+/// beginning.
 pub(super) async fn serve(
     listener: TcpListener,
-    security: Option<Arc<ServerConfig>>,
+    security: watch::Receiver<Security>,
     router: Router,
     stop: impl Future<Output = ()>,
 ) {
-    let acceptor = security.map(TlsAcceptor::from);
     let mut open = FuturesUnordered::new();
     tokio::pin!(stop);
     loop {
         tokio::select! {
-            (stream, address) = accept(&listener) => if open.len() < MOST {
-                open.push(connection(stream, address.ip(), acceptor.clone(), router.clone()));
-            } else {
-                turn_away(&stream, acceptor.is_none());
-            },
+            (stream, address) = accept(&listener) => {
+                let acceptor = security.borrow().clone().map(TlsAcceptor::from);
+                if open.len() < MOST {
+                    open.push(connection(stream, address.ip(), acceptor, router.clone()));
+                } else {
+                    turn_away(&stream, acceptor.is_none());
+                }
+            }
             Some(()) = open.next() => {}
             () = &mut stop => return,
         }

@@ -45,7 +45,7 @@ fn options(link: &Link) -> MqttOptions {
     if let Some((user, password)) = broker.credentials() {
         options.set_credentials(user, password);
     }
-    if let Some(security) = &link.security {
+    if let Some(security) = &*link.security.borrow() {
         options.set_transport(tls::transport(security));
     }
     options
