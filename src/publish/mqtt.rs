@@ -9,6 +9,7 @@
 
 mod failure;
 mod flight;
+mod heard;
 mod tls;
 mod v3;
 mod v5;
@@ -24,7 +25,8 @@ pub use self::tls::{Security, security};
 
 use self::failure::{Facts, Failure};
 use self::flight::Flight;
-use self::wire::{Client, EventLoop, Heard};
+use self::heard::Heard;
+use self::wire::{Client, EventLoop};
 use super::{LinkEvent, Message};
 use crate::backoff::Backoff;
 use crate::command::shortened;

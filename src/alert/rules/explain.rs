@@ -6,23 +6,10 @@ use std::fmt;
 
 use super::Rules;
 use super::label::{LabelMemory, Phase};
-use super::watch::WatchMemory;
-use crate::model::{
-    CameraChange, CameraId, CameraState, Captured, LabelId, LabelKey, ModelState, Problem,
-};
+use super::watch::Look;
+use crate::model::{CameraChange, CameraId, CameraState, Captured, LabelId, LabelKey, ModelState};
 use crate::watch::explanation::{Explanation, OpenStay, SeenFrame, Standing, Unknown, Verdict};
-use crate::watch::{LabelRule, Probabilities, Scored, Watch, WatchScore};
-
-/// The newest frame of a watch on a camera.
-#[derive(Debug, Clone)]
-pub(super) struct Look {
-    captured: Captured,
-    probabilities: Probabilities,
-    /// What was wrong with the view.
-    problem: Option<Problem>,
-    /// Frames that changed nothing, up to this one.
-    unchanged: u32,
-}
+use crate::watch::{LabelRule, Watch};
 
 /// What the rules do not know themselves.
 #[derive(Debug, Clone, Copy)]
@@ -31,19 +18,6 @@ pub struct Surroundings<'a> {
     /// The camera's newest change; `None` before the first.
     pub camera: Option<&'a CameraChange>,
     pub model: &'a ModelState,
-}
-
-impl WatchMemory {
-    /// Remembers what the watch said of a frame.
-    pub(super) fn note(&mut self, scored: &Scored, score: &WatchScore) {
-        let before = self.look.as_ref().map_or(0, |look| look.unchanged);
-        self.look = Some(Look {
-            captured: scored.captured,
-            probabilities: score.probabilities.clone(),
-            problem: scored.problem,
-            unchanged: if scored.unchanged { before.saturating_add(1) } else { 0 },
-        });
-    }
 }
 
 impl Rules {

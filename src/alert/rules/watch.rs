@@ -4,10 +4,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::explain::Look;
 use super::label::{LabelMemory, Seen, Whose};
-use crate::model::{CameraId, Event, LabelId, Moment};
-use crate::watch::{LabelRule, Scored, Watch, WatchScore};
+use crate::model::{CameraId, Captured, Event, LabelId, Moment, Problem};
+use crate::watch::{LabelRule, Probabilities, Scored, Watch, WatchScore};
+
+/// The newest frame of a watch on a camera.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    pub(super) captured: Captured,
+    pub(super) probabilities: Probabilities,
+    /// What was wrong with the view.
+    pub(super) problem: Option<Problem>,
+    /// Frames that changed nothing, up to this one.
+    pub(super) unchanged: u32,
+}
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
@@ -102,5 +112,16 @@ impl WatchMemory {
             }
         }
         events
+    }
+
+    /// Remembers what the watch said of a frame.
+    fn note(&mut self, scored: &Scored, score: &WatchScore) {
+        let before = self.look.as_ref().map_or(0, |look| look.unchanged);
+        self.look = Some(Look {
+            captured: scored.captured,
+            probabilities: score.probabilities.clone(),
+            problem: scored.problem,
+            unchanged: if scored.unchanged { before.saturating_add(1) } else { 0 },
+        });
     }
 }

@@ -40,57 +40,84 @@ impl Wanted {
     }
 }
 
-/// Loads the image model of `bundle` on the fastest of what `wanted` and its precision allow.
-///
-/// # Errors
-/// When what was asked for by name is not there (with what is missing), and when the model is
-/// missing, broken, or not an image model of this bundle.
-pub(super) fn open(
-    runtime: &Runtime,
-    bundle: &Bundle,
-    wanted: &Wanted,
-) -> Result<OnnxImageEncoder, OnnxError> {
-    let candidates = candidates(runtime, bundle, wanted)?;
-    let open = |(provider, precision)| {
-        let opening = Opening {
-            provider,
-            precision,
-            max_batch: wanted.max_batch,
-            gpu_memory: wanted.gpu_memory,
-            engines: wanted.engines.clone(),
-            preprocess: wanted.preprocess.unwrap_or_else(|| provider.preprocesses()),
-        };
-        OnnxImageEncoder::open_on(runtime, bundle, &opening)
-    };
-    if let [only] = candidates.as_slice() {
-        return open(*only);
+impl OnnxImageEncoder {
+    /// Loads the image model of `bundle` on `device`, for batches of at most `max_batch` pictures.
+    ///
+    /// # Errors
+    /// When the device is not there (with what is missing), or the model is missing, broken, or not
+    /// an image model of this bundle.
+    pub fn open(
+        runtime: &Runtime,
+        bundle: &Bundle,
+        device: Device,
+        max_batch: usize,
+    ) -> Result<Self, OnnxError> {
+        Self::choose(runtime, bundle, &Wanted::on(device, max_batch))
     }
-    let mut best: Option<(Duration, OnnxImageEncoder)> = None;
-    let mut trouble = None;
-    for candidate in candidates {
-        let timed = open(candidate).and_then(|mut encoder| {
-            let time = time(&mut encoder).map_err(|cause| OnnxError::Run { cause })?;
-            Ok((time, encoder))
-        });
-        let (provider, precision) = candidate;
-        match timed {
-            Ok((time, encoder)) => {
-                let rate = (batch_for(&encoder) as f64 / time.as_secs_f64()).round();
-                tracing::info!(%provider, %precision, pictures_per_second = rate, "timed");
-                if best.as_ref().is_none_or(|(fastest, _)| time < *fastest) {
-                    best = Some((time, encoder));
+
+    /// As [`open`](Self::open), with a choice of where pictures are preprocessed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        runtime: &Runtime,
+        bundle: &Bundle,
+        device: Device,
+        max_batch: usize,
+        preprocess: Preprocess,
+    ) -> Result<Self, OnnxError> {
+        let wanted = Wanted { preprocess: Some(preprocess), ..Wanted::on(device, max_batch) };
+        Self::choose(runtime, bundle, &wanted)
+    }
+
+    /// Loads the image model of `bundle` on the fastest of what `wanted` and its precision allow.
+    ///
+    /// # Errors
+    /// When what was asked for by name is not there (with what is missing), and when the model is
+    /// missing, broken, or not an image model of this bundle.
+    pub fn choose(runtime: &Runtime, bundle: &Bundle, wanted: &Wanted) -> Result<Self, OnnxError> {
+        let candidates = candidates(runtime, bundle, wanted)?;
+        let open = |(provider, precision)| {
+            let opening = Opening {
+                provider,
+                precision,
+                max_batch: wanted.max_batch,
+                gpu_memory: wanted.gpu_memory,
+                engines: wanted.engines.clone(),
+                preprocess: wanted.preprocess.unwrap_or_else(|| provider.preprocesses()),
+            };
+            Self::open_on(runtime, bundle, &opening)
+        };
+        if let [only] = candidates.as_slice() {
+            return open(*only);
+        }
+        let mut best: Option<(Duration, Self)> = None;
+        let mut trouble = None;
+        for candidate in candidates {
+            let timed = open(candidate).and_then(|mut encoder| {
+                let time = time(&mut encoder).map_err(|cause| OnnxError::Run { cause })?;
+                Ok((time, encoder))
+            });
+            let (provider, precision) = candidate;
+            match timed {
+                Ok((time, encoder)) => {
+                    let rate = (batch_for(&encoder) as f64 / time.as_secs_f64()).round();
+                    tracing::info!(%provider, %precision, pictures_per_second = rate, "timed");
+                    if best.as_ref().is_none_or(|(fastest, _)| time < *fastest) {
+                        best = Some((time, encoder));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%provider, %precision, %error, "left out");
+                    trouble = Some(error);
                 }
             }
-            Err(error) => {
-                tracing::warn!(%provider, %precision, %error, "left out");
-                trouble = Some(error);
-            }
         }
-    }
-    match (best, trouble) {
-        (Some((_, encoder)), _) => Ok(encoder),
-        (None, Some(error)) => Err(error),
-        (None, None) => Err(OnnxError::Run { cause: "there is nothing to run it on".into() }),
+        match (best, trouble) {
+            (Some((_, encoder)), _) => Ok(encoder),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(OnnxError::Run { cause: "there is nothing to run it on".into() }),
+        }
     }
 }
 

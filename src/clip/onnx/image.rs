@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use super::ahead::{Ahead, Job};
-use super::choose::{self, Wanted};
 use super::device::{Plan, Provider, Trouble};
 use super::failure::encode_error;
 use super::input::{Input, input};
@@ -21,7 +20,7 @@ use super::{OnnxError, Runtime, embeddings, expected, model_error, ports, signat
 use crate::clip::bundle::{Bundle, ModelFile};
 use crate::clip::preprocess::PreprocessError;
 use crate::clip::{EncodeError, ImageEncoder, Next, Took};
-use crate::config::{Device, Precision};
+use crate::config::Precision;
 use crate::model::{Embedding, Picture, View};
 
 /// Runs a bundle's image model.
@@ -54,43 +53,11 @@ pub(super) struct Opening {
 }
 
 impl OnnxImageEncoder {
-    /// Loads the image model of `bundle` on `device`, for batches of at most `max_batch` pictures.
+    /// Loads the image model of `bundle` in one way.
     ///
     /// # Errors
     /// When the device is not there (with what is missing), or the model is missing, broken, or not
     /// an image model of this bundle.
-    pub fn open(
-        runtime: &Runtime,
-        bundle: &Bundle,
-        device: Device,
-        max_batch: usize,
-    ) -> Result<Self, OnnxError> {
-        Self::choose(runtime, bundle, &Wanted::on(device, max_batch))
-    }
-
-    /// As [`open`](Self::open), with a choice of where pictures are preprocessed.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_with(
-        runtime: &Runtime,
-        bundle: &Bundle,
-        device: Device,
-        max_batch: usize,
-        preprocess: Preprocess,
-    ) -> Result<Self, OnnxError> {
-        let wanted = Wanted { preprocess: Some(preprocess), ..Wanted::on(device, max_batch) };
-        Self::choose(runtime, bundle, &wanted)
-    }
-
-    /// Loads the image model of `bundle` on the fastest of what is allowed: see [`choose`].
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn choose(runtime: &Runtime, bundle: &Bundle, wanted: &Wanted) -> Result<Self, OnnxError> {
-        choose::open(runtime, bundle, wanted)
-    }
-
     pub(super) fn open_on(
         runtime: &Runtime,
         bundle: &Bundle,

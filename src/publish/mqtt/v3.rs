@@ -7,7 +7,7 @@ use rumqttc::{
 };
 
 use super::failure::{Failure, Refusal};
-use super::wire::Heard;
+use super::heard::Heard;
 use super::{KEEP_ALIVE, Link, REQUESTS, tls};
 use crate::publish::outbox::IN_FLIGHT;
 use crate::publish::payload;

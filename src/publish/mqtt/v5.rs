@@ -9,7 +9,7 @@ use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 
 use super::failure::{Failure, Refusal};
-use super::wire::Heard;
+use super::heard::Heard;
 use super::{KEEP_ALIVE, Link, REQUESTS, tls, v3};
 use crate::publish::outbox::IN_FLIGHT;
 use crate::publish::payload;
