@@ -16,8 +16,8 @@ use tokio::time::MissedTickBehavior;
 use self::rules::{Rules, Surroundings};
 use crate::clock::Clock;
 use crate::model::{
-    CameraChange, CameraId, CameraState, Event, EventKind, ModelState, Moment, Picture,
-    ProblemKind, WatchId,
+    CameraChange, CameraId, CameraState, Event, EventKind, LabelKey, ModelState, Moment, Picture,
+    ProblemKind, WallTime, WatchId,
 };
 use crate::watch::{Notice, Observation, Request, Scored, WatchScore, WatchSet};
 
@@ -30,16 +30,18 @@ pub struct Alerts {
     pub sets: watch::Receiver<Arc<WatchSet>>,
     pub out: mpsc::Sender<Notice>,
     pub requests: mpsc::Receiver<Request>,
+    /// When the newest event of labels ended in an earlier life, or the broker confirmed that.
+    pub earlier: Vec<(LabelKey, WallTime)>,
     /// `None`: time is the media's own, and nothing goes stale between frames.
     pub clock: Option<Clock>,
 }
 
 /// Runs until every observer is gone or nobody listens any more.
 pub async fn run(alerts: Alerts) {
-    let Alerts { mut inbox, mut sets, out, mut requests, clock } = alerts;
+    let Alerts { mut inbox, mut sets, out, mut requests, earlier, clock } = alerts;
     let first = sets.borrow_and_update().clone();
     let mut teller = Teller { out, told: HashMap::new(), problems: HashMap::new() };
-    let mut rules = Rules::new(first.clone());
+    let mut rules = resumed(&first, &earlier, clock);
     let mut around = Around { cameras: HashMap::new(), model: ModelState::Working };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -93,6 +95,16 @@ pub async fn run(alerts: Alerts) {
         }
     }
     teller.events(rules.end_all(), rules.set()).await;
+}
+
+/// The rules, with what an earlier life has left of cooldowns.
+fn resumed(set: &Arc<WatchSet>, earlier: &[(LabelKey, WallTime)], clock: Option<Clock>) -> Rules {
+    let mut rules = Rules::new(set.clone());
+    if let Some(clock) = clock {
+        let now = clock.captured();
+        earlier.iter().for_each(|(key, last)| rules.resume(key, *last, now));
+    }
+    rules
 }
 
 /// What was last heard of the cameras and of the model.

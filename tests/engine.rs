@@ -216,7 +216,14 @@ async fn nothing_stays_on_while_the_device_is_gone() {
     let (_set, sets) = watch::channel(rules());
     let clock = Clock::start();
     let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: Some(clock) }));
+    tokio::spawn(alert::run(Alerts {
+        inbox,
+        sets,
+        out,
+        requests,
+        earlier: Vec::new(),
+        clock: Some(clock),
+    }));
     let (mut messages, events) = publishing::start(notices, clock, Duration::from_secs(1)).await;
     let (available, event) = ("seewhen/gate/available", "seewhen/gate/yard/w/thing/event");
     payloads(&mut messages, &events, &[(available, "online")]).await;

@@ -180,3 +180,48 @@ fn a_command_is_answered_by_its_id() {
     // A message without a payload clears what is retained, and is no command.
     assert_eq!(replies.len(), 6, "{replies:?}");
 }
+
+/// A restart is no reason to tell what was told a moment ago.
+#[test]
+fn a_cooldown_outlives_seewhen() {
+    let broker = Broker::start();
+    let subscriber = broker.subscribe();
+    let config = |cooldown: &str| {
+        let rest = format!("threshold = 0.0001\ncooldown = \"{cooldown}\"");
+        configuration(broker.port).replacen("threshold = 0.0001", &rest, 1)
+    };
+    let starts = || {
+        let events = subscriber.on("room/bars/event");
+        events.iter().filter(|heard| heard.json()["type"] == "start").count()
+    };
+    let rests = |seewhen: &Seewhen| {
+        seewhen.expect_log("connected to the broker", PATIENCE);
+        wait_for("a frame", PATIENCE, || {
+            let why = answer(seewhen, "picture/room/bars");
+            why["frame"].is_object().then_some(why)
+        })
+    };
+    let seewhen = Seewhen::start(&config("1h"));
+    subscriber.expect("room/bars/state", PATIENCE, |heard| heard.payload == "ON");
+    seewhen.signal("TERM");
+    assert!(seewhen.wait(PATIENCE).success());
+
+    let seewhen = Seewhen::start_in(seewhen.kill(), &[]);
+    let why = rests(&seewhen);
+    assert_eq!((&why["why"], starts()), (&"cooldown".into(), 1), "{why}");
+    let left = why["rule"]["cooldown"]["left"].as_f64().unwrap();
+    assert!((3000.0..=3600.0).contains(&left), "{why}");
+
+    // Without a cooldown it starts at once, and is killed with its event open.
+    seewhen.configure(&config("0s"));
+    let seewhen = Seewhen::start_in(seewhen.kill(), &[]);
+    wait_for("a second event", PATIENCE, || (starts() == 2).then_some(()));
+    seewhen.configure(&config("1h"));
+    let seewhen = Seewhen::start_in(seewhen.kill(), &[]);
+    let why = rests(&seewhen);
+    assert_eq!((&why["why"], starts()), (&"cooldown".into(), 2), "{why}");
+    wait_for("the end of what was open", PATIENCE, || {
+        let events = subscriber.on("room/bars/event");
+        (events.iter().filter(|heard| heard.json()["type"] == "end").count() == 2).then_some(())
+    });
+}

@@ -109,7 +109,14 @@ async fn notices(frames: Vec<Scored>) -> Vec<String> {
     let (out, mut told) = mpsc::channel(64);
     let (_set, sets) = watch::channel(frames[0].rules.clone());
     let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
+    tokio::spawn(alert::run(Alerts {
+        inbox,
+        sets,
+        out,
+        requests,
+        earlier: Vec::new(),
+        clock: None,
+    }));
     for frame in frames {
         observe.send(Observation::Scored(frame)).await.unwrap();
     }
@@ -171,7 +178,14 @@ async fn an_open_event_ends_when_the_clock_leaves_the_schedule() {
     let (out, mut told) = mpsc::channel(64);
     let (_set, sets) = watch::channel(rules.clone());
     let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: Some(clock) }));
+    tokio::spawn(alert::run(Alerts {
+        inbox,
+        sets,
+        out,
+        requests,
+        earlier: Vec::new(),
+        clock: Some(clock),
+    }));
     let captured = Captured { time: WallTime(then.as_second() as f64), ..clock.captured() };
     let frame = scored(&rules, captured, [0.9, 0.9]);
     observe.send(Observation::Scored(frame)).await.unwrap();
@@ -217,7 +231,14 @@ async fn nothing_of_a_shadow_label_is_sent_but_its_probability_and_its_count() {
     let (out, notices) = mpsc::channel(8);
     let (_set, sets) = watch::channel(rules.clone());
     let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
+    tokio::spawn(alert::run(Alerts {
+        inbox,
+        sets,
+        out,
+        requests,
+        earlier: Vec::new(),
+        clock: None,
+    }));
     let (mut messages, events) =
         publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
     let running = CameraChange {
@@ -261,7 +282,14 @@ async fn attributes_follow_the_threshold() {
     let (out, notices) = mpsc::channel(8);
     let (_set, sets) = watch::channel(first.clone());
     let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
+    tokio::spawn(alert::run(Alerts {
+        inbox,
+        sets,
+        out,
+        requests,
+        earlier: Vec::new(),
+        clock: None,
+    }));
     let (mut messages, events) =
         publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
     for frame in [
@@ -309,7 +337,14 @@ async fn a_cooldown_counts_from_the_word_of_the_broker() {
     let (out, notices) = mpsc::channel(64);
     let (_set, sets) = watch::channel(rules.clone());
     let (request, requests) = mpsc::channel(8);
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: Some(clock) }));
+    tokio::spawn(alert::run(Alerts {
+        inbox,
+        sets,
+        out,
+        requests,
+        earlier: Vec::new(),
+        clock: Some(clock),
+    }));
     let (mut messages, events) =
         publishing::start_asked(notices, clock, Duration::from_secs(10), request).await;
     let see = |p| {

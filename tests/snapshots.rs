@@ -127,7 +127,14 @@ async fn sent(folder: &Path, seen: Vec<Observation>) -> Vec<Message> {
     let (out, notices) = mpsc::channel(64);
     let (_set, sets) = watch::channel(set());
     let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock: None }));
+    tokio::spawn(alert::run(Alerts {
+        inbox,
+        sets,
+        out,
+        requests,
+        earlier: Vec::new(),
+        clock: None,
+    }));
     let (to, shots) = crossbeam_channel::bounded(8);
     let (developing, developed) = mpsc::channel(8);
     let snapshots = Snapshots {

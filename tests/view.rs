@@ -183,7 +183,7 @@ async fn a_problem_is_told_once_and_again_after_the_camera_was_away() {
     let (_set, sets) = watch::channel(rules(true));
     let (_request, requests) = mpsc::channel(1);
     let clock = Some(seewhen::clock::Clock::start());
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, clock }));
+    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, earlier: Vec::new(), clock }));
     let (reason, captured) = (String::new(), Captured::default());
     let away = CameraChange {
         camera: camera(),

@@ -28,12 +28,13 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::explain::Surroundings;
 
 use self::label::LabelMemory;
 use self::watch::WatchMemory;
-use crate::model::{CameraId, Captured, Event, LabelKey, Moment, WatchId};
+use crate::model::{CameraId, Captured, Event, LabelKey, Moment, WallTime, WatchId};
 use crate::watch::{LabelRule, Scored, Watch, WatchSet};
 
 /// The memory of all labels on all cameras.
@@ -112,17 +113,20 @@ impl Rules {
         events
     }
 
-    /// The broker has the end of an event of this label: its cooldown begins anew.
+    /// The broker has the end of an event of this label, which may be of an earlier life: its cooldown begins
+    /// anew.
     pub fn delivered(&mut self, key: &LabelKey, now: Moment) {
-        let set = self.set.clone();
-        let Some(watch) = set.watch(&key.camera, &key.watch) else { return };
-        // It may be an event of an earlier life.
-        let labels = &mut self.memory(&key.camera, watch).labels;
-        for (label, memory) in watch.labels.iter().zip(labels) {
-            if let Some(rule) = label.rule.as_ref().filter(|_| label.id == key.label) {
-                memory.quiet.delivered(now, rule.cooldown);
-            }
-        }
+        self.change(key, |rule, memory| memory.quiet.delivered(now, rule.cooldown));
+    }
+
+    /// An earlier life's newest event of this label ended, or was confirmed, at `last`: what is left of its
+    /// cooldown holds.
+    pub fn resume(&mut self, key: &LabelKey, last: WallTime, now: Captured) {
+        // A time to come is of a clock that was set since.
+        let ago = Duration::try_from_secs_f64(now.time.0 - last.0).unwrap_or_default();
+        self.change(key, |rule, memory| {
+            memory.quiet.delivered(now.at, rule.cooldown.saturating_sub(ago));
+        });
     }
 
     /// Ends everything of a camera whose frames have stopped.
@@ -139,6 +143,17 @@ impl Rules {
     /// Ends everything: seewhen stops.
     pub fn end_all(&mut self) -> Vec<Event> {
         self.end_where(None, None, |_, _| true)
+    }
+
+    fn change(&mut self, key: &LabelKey, how: impl FnOnce(&LabelRule, &mut LabelMemory)) {
+        let set = self.set.clone();
+        let Some(watch) = set.watch(&key.camera, &key.watch) else { return };
+        let place = watch.labels.iter().position(|label| label.id == key.label);
+        if let Some(place) = place
+            && let Some(rule) = &watch.labels[place].rule
+        {
+            how(rule, &mut self.memory(&key.camera, watch).labels[place]);
+        }
     }
 
     /// What is remembered of a watch in force on a camera.

@@ -38,7 +38,7 @@ use crate::config::Config;
 use crate::infer::engine::Engine;
 use crate::infer::{self, Inference, Keeping};
 use crate::mailbox::{Receiver, WhenFull, mailbox};
-use crate::model::LabelKey;
+use crate::model::{LabelKey, WallTime};
 use crate::publish::history::{self, History, Limits};
 use crate::publish::mqtt::{self, Link, Security};
 use crate::publish::snapshots::{self, Snapshots};
@@ -76,6 +76,7 @@ pub(super) fn start_stages(
     settings: Settings,
     notices: mpsc::Sender<Notice>,
     requests: mpsc::Receiver<Request>,
+    earlier: Vec<(LabelKey, WallTime)>,
 ) -> anyhow::Result<Stages> {
     let clock = Clock::start();
     let live = settings.pace == Pace::Live;
@@ -99,6 +100,7 @@ pub(super) fn start_stages(
         sets: newest,
         out: notices,
         requests,
+        earlier,
         clock: live.then_some(clock),
     };
     let ends = Ends { frames, changes, status: settings.status, clock, pace: settings.pace };
@@ -154,7 +156,8 @@ impl Flow {
         let status = settings.status.clone();
         let (notices, inbox) = mpsc::channel(256);
         let (requests, requested) = mpsc::channel(64);
-        let mut stages = start_stages(settings, notices, requested)?;
+        let earlier = earlier(config, &settings.set);
+        let mut stages = start_stages(settings, notices, requested, earlier)?;
         let (to_link, messages) = mpsc::channel(32);
         let (from_link, events) = mpsc::channel(32);
         let (asks, asked) = mpsc::channel(1024);
@@ -322,6 +325,19 @@ pub(super) fn security(config: &Config) -> anyhow::Result<Option<Security>> {
 pub(super) fn history_file(config: &Config) -> Option<PathBuf> {
     let folder = config.history.dir.as_ref()?;
     Some(folder.join(format!("history-{}.sqlite", config.node)))
+}
+
+/// When labels with a cooldown were last told of, as far as it may still hold.
+fn earlier(config: &Config, set: &WatchSet) -> Vec<(LabelKey, WallTime)> {
+    let longest = set.told().map(|(_, rule)| rule.cooldown).max().unwrap_or_default();
+    let Some(file) = history_file(config).filter(|_| !longest.is_zero()) else {
+        return Vec::new();
+    };
+    let since = WallTime(Clock::start().wall().0 - longest.as_secs_f64());
+    history::newest(&file, since).unwrap_or_else(|reason| {
+        tracing::warn!(reason, "cooldowns begin anew");
+        Vec::new()
+    })
 }
 
 /// What the publisher needs for pictures, and the thread that makes them where there are to be any.

@@ -58,7 +58,7 @@ pub fn run(
         };
         // Nobody asks.
         let (_, requests) = mpsc::channel(1);
-        let mut stages = start_stages(settings, notices, requests)?;
+        let mut stages = start_stages(settings, notices, requests, Vec::new())?;
         for camera in &live.cameras {
             stages.cameras.start(camera)?;
         }

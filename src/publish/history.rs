@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use self::database::{Database, Fault};
-pub use self::past::{Past, Wanted, past};
+pub use self::past::{Past, Wanted, newest, past};
 use super::{Ask, Left, Reply};
 use crate::clock::Clock;
 use crate::model::{Event, EventKind, WallTime};

@@ -1,9 +1,7 @@
 //! The rules by example; `promises` has what holds over random series.
 
-mod places;
+mod memory;
 mod promises;
-
-use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -10,8 +10,8 @@ use rusqlite::{Connection, ErrorCode, Row, Transaction, params};
 
 use super::{Limits, end_of};
 use crate::model::{
-    CameraId, Event, EventKind, LabelId, LabelKey, Probability, Region, Suppressed, WallTime,
-    WatchId,
+    BadId, CameraId, Event, EventKind, LabelId, LabelKey, Probability, Region, Suppressed,
+    WallTime, WatchId,
 };
 use crate::publish::{Ask, Left, Settled};
 
@@ -226,6 +226,22 @@ fn settle(change: &Transaction<'_>, place: i64, how: Settled, now: WallTime) -> 
     Ok(())
 }
 
+/// Camera, watch and label, in three columns from `first` on.
+pub(super) fn key(row: &Row<'_>, first: usize) -> rusqlite::Result<LabelKey> {
+    let text = |column| row.get::<_, String>(column);
+    let wrong = |column| {
+        move |error: BadId| {
+            rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+        }
+    };
+    let [camera, watch, label] = [first, first + 1, first + 2];
+    Ok(LabelKey {
+        camera: CameraId::try_new(&text(camera)?).map_err(wrong(camera))?,
+        watch: WatchId::try_new(&text(watch)?).map_err(wrong(watch))?,
+        label: LabelId::try_new(&text(label)?).map_err(wrong(label))?,
+    })
+}
+
 /// A row of [`COLUMNS`].
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
     let wrong = |column, error: Box<dyn std::error::Error + Send + Sync>| {
@@ -244,8 +260,8 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
         .map(|suppressed| serde_json::from_str(&suppressed))
         .transpose()
         .map_err(|error| wrong(15, error.into()))?;
-    let label = |name: &str, column| LabelId::try_new(name).map_err(|e| wrong(column, e.into()));
-    let probabilities = by_name.iter().map(|(name, p)| Ok((label(name, 12)?, *p)));
+    let label = |name: &str| LabelId::try_new(name).map_err(|error| wrong(12, error.into()));
+    let probabilities = by_name.iter().map(|(name, p)| Ok((label(name)?, *p)));
     let event = Event {
         id: text(1)?.into(),
         kind: match text(2)?.as_str() {
@@ -253,11 +269,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<(i64, Event)> {
             "update" => EventKind::Update,
             _ => EventKind::End,
         },
-        key: LabelKey {
-            camera: CameraId::try_new(&text(3)?).map_err(|error| wrong(3, error.into()))?,
-            watch: WatchId::try_new(&text(4)?).map_err(|error| wrong(4, error.into()))?,
-            label: label(&text(5)?, 5)?,
-        },
+        key: key(row, 3)?,
         start_time: WallTime(row.get(6)?),
         end_time: row.get::<_, Option<f64>>(7)?.map(WallTime),
         frame_time: WallTime(row.get(8)?),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params_from_iter, types::Value};
 
-use super::database::{COLUMNS, MIGRATIONS, event};
-use crate::model::{CameraId, Event, LabelId, WatchId};
+use super::database::{COLUMNS, MIGRATIONS, event, key};
+use crate::model::{CameraId, Event, LabelId, LabelKey, WallTime, WatchId};
 
 /// A writer that makes a checkpoint is waited for.
 const BUSY: Duration = Duration::from_secs(2);
@@ -39,21 +39,50 @@ pub fn past(file: &Path, wanted: &Wanted) -> Result<Past, String> {
     if !file.exists() {
         return Ok(Past::default());
     }
-    let cannot =
-        |error: rusqlite::Error| format!("the history {} cannot be read: {error}", file.display());
-    look_up(file, wanted).map_err(cannot)
+    look_up(file, wanted).map_err(|error| unreadable(file, &error))
 }
 
-fn look_up(file: &Path, wanted: &Wanted) -> rusqlite::Result<Past> {
+/// When the newest event of each label ended, or the broker confirmed that, whichever was later; of those for
+/// which it was after `since`. An event without an end counts by its newest frame that was told.
+///
+/// # Errors
+/// As [`past`].
+pub fn newest(file: &Path, since: WallTime) -> Result<Vec<(LabelKey, WallTime)>, String> {
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    look_up_newest(file, since).map_err(|error| unreadable(file, &error))
+}
+
+fn unreadable(file: &Path, error: &rusqlite::Error) -> String {
+    format!("the history {} cannot be read: {error}", file.display())
+}
+
+fn look_up_newest(file: &Path, since: WallTime) -> rusqlite::Result<Vec<(LabelKey, WallTime)>> {
+    let Some(connection) = open(file)? else { return Ok(Vec::new()) };
+    let mut found = connection.prepare(
+        "SELECT camera, watch, label, MAX(MAX(COALESCE(end_time, frame_time), \
+         CASE state WHEN 'delivered' THEN settled ELSE 0 END)) AS last \
+         FROM events WHERE written > ?1 OR settled > ?1 \
+         GROUP BY camera, watch, label HAVING last > ?1",
+    )?;
+    let rows = found.query_map([since.0], |row| Ok((key(row, 0)?, WallTime(row.get(3)?))))?;
+    rows.collect()
+}
+
+/// For reading; `None` when it is just being made, or brought up to date: its tables come one after the other.
+fn open(file: &Path) -> rusqlite::Result<Option<Connection>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(BUSY)?;
-    // Just being made, or brought up to date: its tables come one after the other.
     let version =
         connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
-    if usize::try_from(version).is_ok_and(|version| version < MIGRATIONS.len()) {
-        return Ok(Past::default());
-    }
+    let whole = usize::try_from(version).is_ok_and(|version| version >= MIGRATIONS.len());
+    Ok(whole.then_some(connection))
+}
+
+fn look_up(file: &Path, wanted: &Wanted) -> rusqlite::Result<Past> {
+    let Some(connection) = open(file)? else { return Ok(Past::default()) };
     let Wanted { before, camera, watch, label, limit } = wanted;
     let mut conditions = vec!["kind = 'start'"];
     let mut values = Vec::new();

@@ -256,3 +256,48 @@ fn a_database_that_is_just_being_made_has_no_events() {
     std::fs::write(&file, "no database at all, but a text of some length").unwrap();
     assert!(past(&file, &wanted).unwrap_err().contains("cannot be read"));
 }
+
+#[test]
+fn the_newest_word_about_each_label() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder);
+    assert_eq!(newest(&path, WallTime(0.0)), Ok(Vec::new()), "there is no file");
+    let mut database = Database::open(&path).unwrap();
+    let of = |label: &str, id: &str, kind| {
+        let event = event(id, kind);
+        let key = LabelKey { label: LabelId::try_new(label).unwrap(), ..event.key };
+        Ask::Keep { number: 1, event: Box::new(Event { key, ..event }) }
+    };
+    // An end at …000.0 that was confirmed later, one that was not, and an event without an end.
+    let asks = [
+        of("confirmed", "a", EventKind::End),
+        of("waiting", "b", EventKind::Start),
+        of("waiting", "b", EventKind::End),
+        of("open", "c", EventKind::Start),
+        of("dropped", "d", EventKind::End),
+    ];
+    database.write(&asks, NOW).unwrap();
+    let settled = [
+        Ask::Settle { stored: 1, how: Settled::Delivered },
+        Ask::Settle { stored: 5, how: Settled::Dropped },
+    ];
+    database.write(&settled, WallTime(1_000_007.5)).unwrap();
+    let found = |since: f64| -> Vec<(String, f64)> {
+        let found = newest(&path, WallTime(since)).unwrap();
+        found.into_iter().map(|(key, last)| (key.label.to_string(), last.0)).collect()
+    };
+    let named = |all: &[(&str, f64)]| -> Vec<(String, f64)> {
+        all.iter().map(|(label, last)| ((*label).to_owned(), *last)).collect()
+    };
+    let (ended, frame, confirmed) = (1_000_000.0, NOW.0, 1_000_007.5);
+    let mut all = found(0.0);
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(
+        all,
+        named(&[("confirmed", confirmed), ("dropped", ended), ("open", frame), ("waiting", frame)])
+    );
+    assert_eq!(found(1_000_001.0), named(&[("confirmed", confirmed)]));
+    let other = folder.path().join("other.sqlite");
+    std::fs::write(&other, "no database").unwrap();
+    assert!(newest(&other, WallTime(0.0)).unwrap_err().contains("cannot be read"));
+}

@@ -1,4 +1,5 @@
-//! Memory goes with a label, not with its place: labels come, go and change places.
+//! What is remembered goes with a label, not with its place: labels come, go and change places. Cooldowns outlive
+//! the process.
 
 use super::*;
 
@@ -62,4 +63,21 @@ fn background_that_becomes_a_label_begins_anew() {
     assert!(rules.observe(&frame(&second, 50, 0.9)).is_empty());
     assert!(rules.observe(&frame(&second, 120, 0.9)).is_empty(), "held since 50");
     assert_eq!(rules.observe(&frame(&second, 150, 0.9))[0].kind, EventKind::Start);
+}
+
+#[test]
+fn what_is_left_of_an_earlier_lifes_cooldown_holds() {
+    let set = set(1, Some(LabelRule { cooldown: ms(1000), ..rule() }));
+    // (the last word about it, when the next event may start); this life begins at 1000 s.
+    for (last, start) in [(999.5, 500), (998.0, 0), (1000.0, 1000), (1007.0, 1000)] {
+        let mut rules = Rules::new(set.clone());
+        rules.resume(&key(0), WallTime(last), captured(0));
+        for at in [0, 499, 500, 999, 1000] {
+            let events = rules.observe(&frame(&set, at, 0.9)).len();
+            assert_eq!(events, usize::from(at == start), "{last}, at {at}");
+        }
+    }
+    let mut rules = Rules::new(set.clone());
+    rules.resume(&LabelKey { camera: named("gone"), ..key(0) }, WallTime(1000.0), captured(0));
+    assert_eq!(rules.observe(&frame(&set, 1, 0.9)).len(), 1);
 }
