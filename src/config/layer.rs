@@ -23,7 +23,7 @@ impl Layer {
     /// Reports syntax errors, and is `None` then: what a broken file means is a guess. Reports
     /// unknown sections and ids given twice as well.
     pub(super) fn parse(name: &str, text: &str, report: &Report) -> Option<Self> {
-        let file = File { name, text };
+        let file = File::new(name, text);
         let (root, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             file.report_syntax(&errors, report);
@@ -95,17 +95,21 @@ impl Origin {
 struct File<'a> {
     name: &'a str,
     text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
-impl File<'_> {
+impl<'a> File<'a> {
+    fn new(name: &'a str, text: &'a str) -> Self {
+        let later = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        Self { name, text, lines: std::iter::once(0).chain(later).collect() }
+    }
+
     fn place(&self, offset: usize) -> Place {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Place {
-            file: self.name.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let before = self.text.get(start..offset).unwrap_or_default();
+        Place { file: self.name.to_owned(), line, column: before.chars().count() + 1 }
     }
 
     fn table(&self, table: &DeTable<'_>) -> Table {

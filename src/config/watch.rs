@@ -2,6 +2,7 @@
 //!
 //! Reports thresholds that cannot work; what prompts look like to the model is left to `clip`.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -284,10 +285,15 @@ fn check_thresholds(watch: &Section<'_>, labels: &[Section<'_>], score: Option<S
         );
     }
     let prompts = |label: &Section<'_>| label.peek("prompts", sorted_prompts).unwrap_or_default();
-    for label in labels {
-        let twins = labels.iter().filter(|other| prompts(other) == prompts(label)).count();
-        let most = 1.0 / twins as f64;
-        if twins > 1 && !prompts(label).is_empty() && threshold(label).is_some_and(|it| it > most) {
+    let prompts: Vec<Vec<String>> = labels.iter().map(prompts).collect();
+    let mut times: BTreeMap<&[String], u32> = BTreeMap::new();
+    for prompts in prompts.iter().filter(|prompts| !prompts.is_empty()) {
+        *times.entry(prompts.as_slice()).or_default() += 1;
+    }
+    for (label, prompts) in labels.iter().zip(&prompts) {
+        let twins = times.get(prompts.as_slice()).copied().unwrap_or_default();
+        if twins > 1 && threshold(label).is_some_and(|it| it > 1.0 / f64::from(twins)) {
+            let most = 1.0 / f64::from(twins);
             let message = format!(
                 "unreachable: {twins} labels of this watch have the same prompts and so the same \
                  probability, at most {most:.2}; give each its own prompts"
