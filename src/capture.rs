@@ -107,7 +107,8 @@ pub struct Capture {
 enum Life {
     /// Asked to stop, or nobody reads.
     Over,
-    Failed(CaptureError),
+    /// With the source that failed, if there was one.
+    Failed(CaptureError, Option<Box<dyn Source>>),
 }
 
 /// What goes on from one life of a source to the next while a file plays again and again.
@@ -153,8 +154,9 @@ pub fn run(capture: &Capture, stop: &Stop) {
     let mut reel = Reel::new(capture.every);
     capture.tell(CameraState::Connecting, String::new(), attempt);
     while !stop.requested() {
-        let Life::Failed(error) = run_once(capture, stop, &mut reel) else { return };
+        let Life::Failed(error, source) = run_once(capture, stop, &mut reel) else { return };
         if error == CaptureError::End && capture.opener.repeats() && reel.running.is_some() {
+            drop(source);
             if !stop.pause(reel.rest()) {
                 return;
             }
@@ -182,6 +184,8 @@ pub fn run(capture: &Capture, stop: &Stop) {
         };
         tracing::warn!(source = capture.opener.describe(), %error, attempt, ?wait, "camera lost");
         capture.tell(state, error.to_string(), attempt);
+        // What has failed may take its time to end: by now nobody takes it for alive.
+        drop(source);
         if !stop.pause(wait) {
             return;
         }
@@ -193,17 +197,17 @@ pub fn run(capture: &Capture, stop: &Stop) {
 fn run_once(capture: &Capture, stop: &Stop, reel: &mut Reel) -> Life {
     let mut source = match capture.opener.open() {
         Ok(source) => source,
-        Err(error) => return Life::Failed(error),
+        Err(error) => return Life::Failed(error, None),
     };
     let opened = Instant::now();
     reel.newest = opened;
     while !stop.requested() {
         let pulled = match source.pull(PULL, &mut reel.sampler) {
             Ok(pulled) => pulled,
-            Err(error) => return Life::Failed(error),
+            Err(error) => return Life::Failed(error, Some(source)),
         };
         if let Some(error) = overdue(capture, reel, opened, &pulled) {
-            return Life::Failed(error);
+            return Life::Failed(error, Some(source));
         }
         if pulled == Pulled::Nothing {
             continue;

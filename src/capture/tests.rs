@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::mailbox::{Batch, Receiver, WhenFull, mailbox};
@@ -186,4 +187,73 @@ fn capture_ends_when_nobody_reads() {
         file: None,
     };
     run(&capture(opener, frames, changes), &stop);
+}
+
+/// A source that fails, and does not end before it is let go.
+struct Reluctant {
+    release: std::sync::mpsc::Receiver<()>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Source for Reluctant {
+    fn pull(&mut self, _timeout: Duration, _sampler: &mut Sampler) -> Result<Pulled, CaptureError> {
+        Err(CaptureError::End)
+    }
+
+    fn work(&self) -> Work {
+        Work::default()
+    }
+}
+
+impl Drop for Reluctant {
+    fn drop(&mut self) {
+        self.release.recv_timeout(Duration::from_secs(30)).unwrap();
+        self.ended.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Opens it once; then the camera is stopped.
+struct Once(Mutex<Option<Reluctant>>, Mutex<Option<StopHandle>>);
+
+impl Open for Once {
+    fn open(&self) -> Result<Box<dyn Source>, CaptureError> {
+        drop(self.1.lock().unwrap().take());
+        let source = self.0.lock().unwrap().take();
+        Ok(Box::new(source.ok_or(CaptureError::End)?))
+    }
+
+    fn describe(&self) -> String {
+        "reluctant".to_owned()
+    }
+
+    fn ends(&self) -> bool {
+        false
+    }
+
+    fn repeats(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_loss_is_told_before_the_source_has_ended() {
+    let (handle, stop) = stop();
+    let (frames, _receiver) = mailbox(WhenFull::Replace);
+    let (changes, mut told) = mpsc::channel(64);
+    let (let_go, release) = std::sync::mpsc::channel();
+    let ended = Arc::new(AtomicBool::new(false));
+    let source = Reluctant { release, ended: ended.clone() };
+    let opener = Box::new(Once(Mutex::new(Some(source)), Mutex::new(Some(handle))));
+    let lives = Lives { scripts: Mutex::default(), handle: Mutex::default(), file: None };
+    let capture = Capture { opener, ..capture(lives, frames, changes) };
+    let thread = std::thread::Builder::new().name("cap:c".to_owned());
+    let thread = thread.spawn(move || run(&capture, &stop)).unwrap();
+    for state in [CameraState::Connecting, CameraState::Retrying] {
+        let Some(Observation::Camera(change)) = told.blocking_recv() else { panic!("{state:?}") };
+        assert_eq!(change.state, state);
+    }
+    assert!(!ended.load(Ordering::SeqCst), "it has not ended yet");
+    let_go.send(()).unwrap();
+    thread.join().unwrap();
+    assert!(ended.load(Ordering::SeqCst));
 }

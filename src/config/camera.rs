@@ -78,7 +78,7 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
         mask: mask?,
         gate: gate?,
         decoder: decoder?,
-        network: network?,
+        network: Network { patience: connect_timeout? + LONGER, ..network? },
         repeat: repeat?,
         connect_timeout: connect_timeout?,
         stall_timeout: stall_timeout?,
@@ -86,6 +86,9 @@ pub(super) fn read(camera: &Section<'_>, surroundings: &Surroundings) -> Option<
         view_check: view_check?,
     })
 }
+
+/// Than `connect_timeout` GStreamer waits for an answer, so that it is us who end an attempt and say why.
+const LONGER: Duration = Duration::from_secs(2);
 
 fn every(value: &Value) -> Result<Every, String> {
     match &value.kind {
@@ -113,7 +116,7 @@ fn network(camera: &Section<'_>, source: Option<&CameraSource>) -> Option<Networ
         camera.problem("transport", "this is for rtsp:// sources; remove it");
         return None;
     }
-    Some(Network { transport: transport?, tls_verify: tls_verify? })
+    Some(Network { transport: transport?, tls_verify: tls_verify?, ..default })
 }
 
 fn mask(value: &Value) -> Result<Vec<Polygon>, String> {

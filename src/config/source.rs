@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::Url;
 
@@ -38,11 +39,13 @@ pub struct Network {
     pub transport: Transport,
     /// Whether the camera's certificate must be one that the system trusts.
     pub tls_verify: bool,
+    /// How long GStreamer waits for one answer, which whoever ends a connection may have to wait for too.
+    pub patience: Duration,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { transport: Transport::Tcp, tls_verify: true }
+        Self { transport: Transport::Tcp, tls_verify: true, patience: Duration::from_secs(12) }
     }
 }
 

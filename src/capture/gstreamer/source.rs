@@ -123,6 +123,8 @@ fn reach(element: &gst::Element, source: &CameraSource, network: Network) {
                 Transport::Udp => "udp",
             };
             element.set_property_from_str("protocols", protocols);
+            let patience = u64::try_from(network.patience.as_micros()).unwrap_or(u64::MAX);
+            element.set_property("tcp-timeout", patience);
             if !network.tls_verify {
                 element.set_property_from_str("tls-validation-flags", "no-flags");
             }
