@@ -217,9 +217,11 @@ struct Once(Mutex<Option<Reluctant>>, Mutex<Option<StopHandle>>);
 
 impl Open for Once {
     fn open(&self) -> Result<Box<dyn Source>, CaptureError> {
-        drop(self.1.lock().unwrap().take());
-        let source = self.0.lock().unwrap().take();
-        Ok(Box::new(source.ok_or(CaptureError::End)?))
+        let Some(source) = self.0.lock().unwrap().take() else {
+            drop(self.1.lock().unwrap().take());
+            return Err(CaptureError::End);
+        };
+        Ok(Box::new(source))
     }
 
     fn describe(&self) -> String {
