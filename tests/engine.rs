@@ -3,6 +3,8 @@
 //! The stages are the real ones; the encoder and the link to the broker are played.
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
+#[path = "support/alerting.rs"]
+mod alerting;
 #[path = "support/publishing.rs"]
 mod publishing;
 
@@ -12,7 +14,6 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use ndarray::array;
-use seewhen::alert::{self, Alerts};
 use seewhen::clip::{EncodeError, ImageEncoder};
 use seewhen::clock::Clock;
 use seewhen::infer::engine::{Engine, Load};
@@ -211,19 +212,8 @@ async fn payloads(
 /// While nobody can look, no label stays on and nothing claims to be available.
 #[tokio::test]
 async fn nothing_stays_on_while_the_device_is_gone() {
-    let (observe, inbox) = mpsc::channel(8);
-    let (out, notices) = mpsc::channel(8);
-    let (_set, sets) = watch::channel(rules());
     let clock = Clock::start();
-    let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts {
-        inbox,
-        sets,
-        out,
-        requests,
-        earlier: Vec::new(),
-        clock: Some(clock),
-    }));
+    let (observe, notices) = alerting::start(rules(), Some(clock));
     let (mut messages, events) = publishing::start(notices, clock, Duration::from_secs(1)).await;
     let (available, event) = ("seewhen/gate/available", "seewhen/gate/yard/w/thing/event");
     payloads(&mut messages, &events, &[(available, "online")]).await;

@@ -4,6 +4,8 @@
 //! The stages are the real ones; frames and the link to the broker are played.
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
+#[path = "support/alerting.rs"]
+mod alerting;
 #[path = "support/publishing.rs"]
 mod publishing;
 
@@ -13,7 +15,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ndarray::Array2;
-use seewhen::alert::{self, Alerts};
 use seewhen::clock::Clock;
 use seewhen::model::{
     CameraChange, CameraId, CameraState, Captured, EventKind, LabelId, Picture, Probability,
@@ -25,7 +26,7 @@ use seewhen::watch::{
     Label, LabelRule, Notice, Observation, Probabilities, ScoreKind, Scored, Watch, WatchScore,
     WatchSet, WatchedCamera,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -105,18 +106,7 @@ fn word(notice: &Notice) -> String {
 
 /// Frames in the media's own time through the alert stage.
 async fn notices(frames: Vec<Scored>) -> Vec<String> {
-    let (observe, inbox) = mpsc::channel(64);
-    let (out, mut told) = mpsc::channel(64);
-    let (_set, sets) = watch::channel(frames[0].rules.clone());
-    let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts {
-        inbox,
-        sets,
-        out,
-        requests,
-        earlier: Vec::new(),
-        clock: None,
-    }));
+    let (observe, mut told) = alerting::start(frames[0].rules.clone(), None);
     for frame in frames {
         observe.send(Observation::Scored(frame)).await.unwrap();
     }
@@ -174,18 +164,7 @@ async fn an_open_event_ends_when_the_clock_leaves_the_schedule() {
     let active = Some(Schedule::new(vec![range], TimeZone::UTC));
     let rules = set(1, [("told", rule(false, active.clone())), ("trial", rule(true, active))]);
     let clock = Clock::start();
-    let (observe, inbox) = mpsc::channel(8);
-    let (out, mut told) = mpsc::channel(64);
-    let (_set, sets) = watch::channel(rules.clone());
-    let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts {
-        inbox,
-        sets,
-        out,
-        requests,
-        earlier: Vec::new(),
-        clock: Some(clock),
-    }));
+    let (observe, mut told) = alerting::start(rules.clone(), Some(clock));
     let captured = Captured { time: WallTime(then.as_second() as f64), ..clock.captured() };
     let frame = scored(&rules, captured, [0.9, 0.9]);
     observe.send(Observation::Scored(frame)).await.unwrap();
@@ -227,18 +206,7 @@ async fn next(
 #[tokio::test]
 async fn nothing_of_a_shadow_label_is_sent_but_its_probability_and_its_count() {
     let rules = set(1, [("told", rule(false, None)), ("trial", rule(true, None))]);
-    let (observe, inbox) = mpsc::channel(8);
-    let (out, notices) = mpsc::channel(8);
-    let (_set, sets) = watch::channel(rules.clone());
-    let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts {
-        inbox,
-        sets,
-        out,
-        requests,
-        earlier: Vec::new(),
-        clock: None,
-    }));
+    let (observe, notices) = alerting::start(rules.clone(), None);
     let (mut messages, events) =
         publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
     let running = CameraChange {
@@ -278,18 +246,7 @@ async fn attributes_follow_the_threshold() {
         set(revision, [("told", changed), ("other", rule(false, None))])
     };
     let (first, second) = (with(1, 0.5), with(2, 0.75));
-    let (observe, inbox) = mpsc::channel(8);
-    let (out, notices) = mpsc::channel(8);
-    let (_set, sets) = watch::channel(first.clone());
-    let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts {
-        inbox,
-        sets,
-        out,
-        requests,
-        earlier: Vec::new(),
-        clock: None,
-    }));
+    let (observe, notices) = alerting::start(first.clone(), None);
     let (mut messages, events) =
         publishing::start(notices, Clock::start(), Duration::from_secs(10)).await;
     for frame in [
@@ -333,18 +290,8 @@ async fn a_cooldown_counts_from_the_word_of_the_broker() {
     let cooling = LabelRule { cooldown: Duration::from_secs(1), ..rule(false, None) };
     let rules = set(1, [("told", cooling), ("other", rule(false, None))]);
     let clock = Clock::start();
-    let (observe, inbox) = mpsc::channel(8);
-    let (out, notices) = mpsc::channel(64);
-    let (_set, sets) = watch::channel(rules.clone());
     let (request, requests) = mpsc::channel(8);
-    tokio::spawn(alert::run(Alerts {
-        inbox,
-        sets,
-        out,
-        requests,
-        earlier: Vec::new(),
-        clock: Some(clock),
-    }));
+    let (observe, notices) = alerting::start_asked(rules.clone(), Some(clock), requests);
     let (mut messages, events) =
         publishing::start_asked(notices, clock, Duration::from_secs(10), request).await;
     let see = |p| {

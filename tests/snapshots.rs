@@ -2,6 +2,8 @@
 //! the event.
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
+#[path = "support/alerting.rs"]
+mod alerting;
 #[path = "support/publishing.rs"]
 mod publishing;
 
@@ -12,7 +14,6 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use ndarray::Array2;
-use seewhen::alert::{self, Alerts};
 use seewhen::clip::{EncodeError, ImageEncoder};
 use seewhen::clock::Clock;
 use seewhen::infer::engine::Engine;
@@ -123,18 +124,7 @@ fn shown(jpeg: &[u8]) -> usize {
 /// Alerting, publishing and the snapshots' thread as they are, fed with `seen`. What was sent, while a
 /// frame was on its way and after it.
 async fn sent(folder: &Path, seen: Vec<Observation>) -> Vec<Message> {
-    let (observe, inbox) = mpsc::channel(64);
-    let (out, notices) = mpsc::channel(64);
-    let (_set, sets) = watch::channel(set());
-    let (_request, requests) = mpsc::channel(1);
-    tokio::spawn(alert::run(Alerts {
-        inbox,
-        sets,
-        out,
-        requests,
-        earlier: Vec::new(),
-        clock: None,
-    }));
+    let (observe, notices) = alerting::start(set(), None);
     let (to, shots) = crossbeam_channel::bounded(8);
     let (developing, developed) = mpsc::channel(8);
     let snapshots = Snapshots {

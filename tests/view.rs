@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
+#[path = "support/alerting.rs"]
+mod alerting;
 #[path = "support/clip.rs"]
 mod clip;
 mod support;
@@ -11,7 +13,6 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use ndarray::array;
-use seewhen::alert::{self, Alerts};
 use seewhen::clip::{EncodeError, ImageEncoder};
 use seewhen::infer::engine::Engine;
 use seewhen::infer::{self, Inference};
@@ -178,12 +179,8 @@ async fn a_problem_is_told_once_and_again_after_the_camera_was_away() {
     let scored = seen(true, (0..100).map(|_| steps(7)));
     let (fine, frozen) = (scored[0].clone(), scored[90].clone());
     assert!(fine.problem.is_none() && frozen.problem.is_some());
-    let (observe, inbox) = mpsc::channel(16);
-    let (out, mut notices) = mpsc::channel(64);
-    let (_set, sets) = watch::channel(rules(true));
-    let (_request, requests) = mpsc::channel(1);
     let clock = Some(seewhen::clock::Clock::start());
-    tokio::spawn(alert::run(Alerts { inbox, sets, out, requests, earlier: Vec::new(), clock }));
+    let (observe, mut notices) = alerting::start(rules(true), clock);
     let (reason, captured) = (String::new(), Captured::default());
     let away = CameraChange {
         camera: camera(),
