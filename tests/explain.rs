@@ -123,7 +123,9 @@ fn the_running_seewhen_says_why() {
     assert_eq!(wrong.status.code(), Some(64));
     assert!(text(&wrong.stderr).contains("CAMERA/WATCH/LABEL"));
     // Nobody took the questions for a word of the node's.
-    assert!(subscriber.on("test/available").iter().all(|heard| heard.payload == "online"));
+    assert!(
+        subscriber.catch_up().on("test/available").iter().all(|heard| heard.payload == "online")
+    );
 
     seewhen.signal("TERM");
     seewhen.wait(Duration::from_secs(20));

@@ -238,7 +238,7 @@ async fn the_last_will_is_for_those_who_do_not_say_goodbye() {
         let topic = format!("{version:?}/gone");
         Running::to(broker.port, version, "nothing", 16).await.end().await;
         let link = Running::to(broker.port, version, "nothing", 16).await;
-        assert_eq!(subscriber.on(&topic), [], "a goodbye was said");
+        assert_eq!(subscriber.catch_up().on(&topic), [], "a goodbye was said");
         link.link.abort();
         assert!(link.link.await.is_err());
         subscriber.expect(&topic, SOON, |heard| heard.payload == "offline");

@@ -73,8 +73,11 @@ fn what_a_camera_sees_reaches_a_subscriber() {
     assert!(end["probability"].as_f64().unwrap() < 0.4);
 
     // The state follows the event, and says OFF from the start.
-    let states: Vec<String> =
-        subscriber.on("cyclist/state").into_iter().map(|heard| heard.payload).collect();
+    let states = support::wait_for("its states", SOON, || {
+        let heard = subscriber.on("cyclist/state").into_iter();
+        let states: Vec<String> = heard.map(|heard| heard.payload).collect();
+        (states.len() >= 3).then_some(states)
+    });
     assert_eq!(states[..3], ["OFF", "ON", "OFF"]);
     // Probabilities flow, and add up.
     let told = subscriber.expect("traffic/probabilities", SOON, |_| true).json();
@@ -92,7 +95,7 @@ fn what_a_camera_sees_reaches_a_subscriber() {
     assert!(seewhen.wait(Duration::from_secs(10)).success(), "{}", seewhen.log());
     subscriber.expect("test/available", SOON, is("offline"));
     subscriber.expect("street/available", SOON, is("offline"));
-    assert_eq!(subscriber.on("cyclist/state").last().unwrap().payload, "OFF");
+    assert_eq!(subscriber.catch_up().on("cyclist/state").last().unwrap().payload, "OFF");
 }
 
 #[test]

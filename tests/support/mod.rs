@@ -2,24 +2,33 @@
 //!
 //! Everything listens on a free port of 127.0.0.1 and ends with the value that started it. What
 //! is missing fails the test with what to do: `scripts/setup test` gets it all.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses the parts it needs")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test binary uses what it needs"
+)]
 #![allow(clippy::unwrap_used, reason = "a part that does not work fails its test")]
 
 pub mod disk;
 pub mod rtsp;
 pub mod schema;
 pub mod site;
+mod subscriber;
 pub mod web;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use self::subscriber::FENCE;
+pub use self::subscriber::{Heard, Subscriber, worst_age};
 
 /// The street clip: a taxi, a man in a suit, a cyclist (4.4-5.4 s), a parked bicycle (7.5-9.9 s).
 pub fn bikes() -> PathBuf {
@@ -177,13 +186,7 @@ impl Broker {
 
     /// Sends one message; an empty payload that is retained clears its topic.
     pub fn publish(&self, topic: &str, payload: &[u8], retain: bool) {
-        let mut command = Command::new("mosquitto_pub");
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-q", "1", "-t", topic]);
-        command.arg(if payload.is_empty() { "-n" } else { "-s" });
-        command.args(retain.then_some("-r")).stdin(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(payload).unwrap();
-        assert!(child.wait().unwrap().success(), "mosquitto_pub -t {topic}");
+        publish(self.port, topic, payload, retain);
     }
 
     pub fn subscribe(&self) -> Subscriber {
@@ -197,9 +200,9 @@ impl Broker {
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
         command.args(["-q", "1", "-t", "seewhen/#", "-F", "%U %r %t %p"]);
         // Pictures are no lines of text.
-        command.args(["-T", "seewhen/+/+/snapshot"]);
+        command.args(["-T", "seewhen/+/+/snapshot", "-t", FENCE]);
         command.stdout(Stdio::piped());
-        Subscriber { process: Process::start(&mut command), checked: AtomicUsize::new(0) }
+        Subscriber::new(Process::start(&mut command), self.port)
     }
 }
 
@@ -216,71 +219,14 @@ impl Broker {
     }
 }
 
-/// One message as an independent subscriber saw it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Heard {
-    pub time: f64,
-    pub retained: bool,
-    pub topic: String,
-    pub payload: String,
-}
-
-impl Heard {
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.payload)
-            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.topic, self.payload))
-    }
-}
-
-/// The oldest that a camera's newest analysed frame became, in seconds: from when it was captured
-/// until the next one was heard of, or until `end`. Endless when there was none.
-pub fn worst_age(probabilities: &[Heard], end: f64) -> f64 {
-    let captured = |heard: &Heard| heard.json()["time"].as_f64().unwrap();
-    let ages = probabilities.windows(2).map(|two| two[1].time - captured(&two[0]));
-    let last = probabilities.last().map_or(f64::INFINITY, |last| end - captured(last));
-    ages.fold(last, f64::max)
-}
-
-/// mosquitto_sub on everything below `seewhen/`. What it hears is checked against its schema.
-pub struct Subscriber {
-    process: Process,
-    /// How many lines have been checked.
-    checked: AtomicUsize,
-}
-
-impl Subscriber {
-    #[track_caller]
-    pub fn heard(&self) -> Vec<Heard> {
-        let parse = |line: &String| {
-            let mut parts = line.splitn(4, ' ');
-            Some(Heard {
-                time: parts.next()?.parse().ok()?,
-                retained: parts.next()? == "1",
-                topic: parts.next()?.to_owned(),
-                payload: parts.next().unwrap_or_default().to_owned(),
-            })
-        };
-        let ended = self.process.ended();
-        assert!(ended.is_none(), "mosquitto_sub ended: {ended:?}");
-        let heard: Vec<Heard> = self.process.lines().iter().filter_map(parse).collect();
-        let checked = self.checked.swap(heard.len(), Ordering::Relaxed);
-        for Heard { topic, payload, .. } in heard.iter().skip(checked) {
-            schema::check_message(topic, payload);
-        }
-        heard
-    }
-
-    /// All messages so far on topics that end with `end`.
-    pub fn on(&self, end: &str) -> Vec<Heard> {
-        self.heard().into_iter().filter(|heard| heard.topic.ends_with(end)).collect()
-    }
-
-    /// Waits for a message on a topic that ends with `end` and fulfils `wanted`.
-    #[track_caller]
-    pub fn expect(&self, end: &str, limit: Duration, wanted: impl Fn(&Heard) -> bool) -> Heard {
-        let what = format!("a message on …{end}");
-        wait_for(&what, limit, || self.on(end).into_iter().find(|heard| wanted(heard)))
-    }
+fn publish(port: u16, topic: &str, payload: &[u8], retain: bool) {
+    let mut command = Command::new("mosquitto_pub");
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-t", topic]);
+    command.arg(if payload.is_empty() { "-n" } else { "-s" });
+    command.args(retain.then_some("-r")).stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(payload).unwrap();
+    assert!(child.wait().unwrap().success(), "mosquitto_pub -t {topic}");
 }
 
 /// A configuration up to its labels: the clip as camera "street", watched by "traffic".
