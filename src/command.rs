@@ -47,6 +47,8 @@ pub enum Command {
     RemoveLabel(WatchId, LabelId),
     /// A picture of the newest frame.
     Snapshot(CameraId),
+    /// What the camera shows from now on is its usual view.
+    LearnView(CameraId),
     /// Why a label is on, or not.
     Explain(LabelKey),
     /// Frames that show a label, and frames that do not.

@@ -21,6 +21,7 @@ pub mod search;
 mod system;
 pub mod teach;
 pub mod trial;
+mod views;
 mod web;
 mod worker;
 
@@ -125,6 +126,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let engine = model.engine(config.cameras.len(), &status)?;
     let tally = Arc::new(Tally::default());
     let (keeping, archive) = archive::start(&config, &model, &tally)?.unzip();
+    let (remembering, views) = views::start(&config)?.unzip();
     runtime.block_on(async {
         let signals = Signals::listen(hangup)?;
         let settings = Settings {
@@ -132,6 +134,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             set: set.clone(),
             status: status.clone(),
             keeping,
+            remembering,
             max_wait: config.model.max_wait,
             pace: Pace::Live,
         };
@@ -147,8 +150,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         status.board().describe(words(&config));
         let (to_daemon, orders) = mpsc::channel(32);
         let site = web::start(&config, &model, &status, &tally, to_daemon)?;
+        let keepers = [archive, views].into_iter().flatten().collect();
         let node =
-            Node { options, config, base, model, flow, status, archive, site, orders, learning };
+            Node { options, config, base, model, flow, status, keepers, site, orders, learning };
         node.steer(signals).await
     })
 }
@@ -161,8 +165,8 @@ struct Node {
     model: Arc<Model>,
     flow: Flow,
     status: Arc<Status>,
-    /// Keeps embeddings; `None` when nobody does.
-    archive: Option<Worker>,
+    /// They keep embeddings and views, as far as somebody does, and end after inference.
+    keepers: Vec<Worker>,
     /// `None` when there is no page.
     site: Option<Site>,
     /// Commands from the page.
@@ -208,10 +212,10 @@ impl Node {
         signals.exit_on_another();
         let deadline = Instant::now() + STOP_DEADLINE;
         let mut stragglers = self.flow.stop(deadline).await;
-        if let Some(mut archive) = self.archive
-            && tokio::time::timeout_at(deadline, archive.ended()).await.is_err()
-        {
-            stragglers.push(archive.name().to_owned());
+        for mut keeper in self.keepers {
+            if tokio::time::timeout_at(deadline, keeper.ended()).await.is_err() {
+                stragglers.push(keeper.name().to_owned());
+            }
         }
         if let Some(site) = self.site {
             stragglers.extend(site.stop(deadline).await);

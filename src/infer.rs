@@ -9,6 +9,7 @@
 //! An encoder that prepares the next batch while one runs is given it early, but only when it is
 //! full: who waits for more frames must not wait for those of the batch after.
 
+mod early;
 pub mod engine;
 mod gate;
 mod views;
@@ -19,11 +20,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel as crossbeam;
 use tokio::sync::{mpsc, watch};
 
+use self::early::{Early, tiles_of, views};
 use self::engine::{Engine, Health};
 use self::gate::Memory;
+pub use self::views::Remembering;
 use self::views::Views;
 use crate::clip::EncodeError;
-use crate::clip::preprocess::geometry;
 use crate::clip::scoring::{Best, Scorer};
 use crate::clock::Clock;
 use crate::embeddings::{Seen, Tally};
@@ -44,6 +46,8 @@ pub struct Inference {
     pub status: Arc<Status>,
     /// Where every frame's embeddings are kept; `None`: nowhere.
     pub keeping: Option<Keeping>,
+    /// Where what is learnt of cameras' views outlives this process; `None`: nowhere.
+    pub remembering: Option<Remembering>,
     /// How long a batch that is not full waits for more frames.
     pub max_wait: Duration,
     /// `None`: frames carry the media's own time.
@@ -103,7 +107,13 @@ impl Looked<'_> {
 
 /// Runs until the mailbox closes.
 pub fn run(mut inference: Inference) {
-    let (mut memory, mut views) = (Memory::default(), Views::default());
+    let mut views = Views::new(inference.remembering.take());
+    work(&mut inference, &mut views);
+    views.keep_all();
+}
+
+fn work(inference: &mut Inference, views: &mut Views) {
+    let mut memory = Memory::default();
     let mut ahead = Vec::new();
     while inference.ready() {
         inference.status.worker_turned();
@@ -130,6 +140,7 @@ pub fn run(mut inference: Inference) {
         inference.note_waiting(&frames);
         let looks = inference.look(&frames, &mut memory, &mut ahead);
         let seen: Vec<&Frame> = looks.iter().map(|looked| looked.frame).collect();
+        inference.forget_asked(&seen, views);
         let problems = views.look(&rules, &seen).into_iter();
         let scores = score_frames(&rules, &looks).into_iter();
         for (looked, (scores, problem)) in looks.iter().zip(scores.zip(problems)) {
@@ -179,6 +190,16 @@ impl Inference {
                 && self.out.blocking_send(Observation::Asked(frame.clone())).is_err()
             {
                 tracing::debug!("nobody listens to frames any more");
+            }
+        }
+    }
+
+    /// Forgets the views that are to be learnt anew, beginning with these frames.
+    fn forget_asked(&self, frames: &[&Frame], views: &mut Views) {
+        for Frame { camera, .. } in frames {
+            if self.status.counters(camera).take_renewal() {
+                tracing::info!(%camera, "its view is learnt anew");
+                views.forget(camera);
             }
         }
     }
@@ -301,48 +322,6 @@ impl Inference {
         };
         Ok(tiles.into_iter().map(look).collect())
     }
-}
-
-/// The next batch, before the one before it is done.
-struct Early<'a> {
-    frames: &'a Receiver,
-    sets: &'a watch::Receiver<Arc<WatchSet>>,
-    largest: usize,
-}
-
-impl Early<'_> {
-    /// Takes the next frames when nothing is gained by waiting for more, and gives the pictures of
-    /// their first run.
-    fn take(&self, into: &mut Vec<Frame>) -> Vec<(Arc<Picture>, View)> {
-        let rules = self.sets.borrow().clone();
-        if into.is_empty() {
-            let cameras = rules.cameras.iter().filter(|camera| camera.enabled).count();
-            *into = self.frames.full_batch(self.largest.min(cameras).max(1));
-        }
-        let pictures = |frame: &Frame| {
-            let picture = frame.picture.clone();
-            views(frame.view, &tiles_of(frame))
-                .map(move |view| (picture.clone(), view))
-                .collect::<Vec<_>>()
-        };
-        let wanted = into.iter().filter(|frame| rules.wants(&frame.camera));
-        wanted.flat_map(pictures).take(self.largest).collect()
-    }
-}
-
-fn tiles_of(frame: &Frame) -> Vec<Region> {
-    let Picture { width, height, .. } = *frame.picture;
-    if !frame.view.tiles || width == 0 || height == 0 {
-        return Vec::new();
-    }
-    geometry::tiles(width, height, frame.view.region)
-}
-
-/// How the encoder is to look at a frame: once at each tile, or once at all of it.
-fn views(whole: View, tiles: &[Region]) -> impl Iterator<Item = View> {
-    let uncut = tiles.is_empty().then_some(View { tiles: false, ..whole });
-    let tile = move |tile: &Region| View { region: Some(*tile), fit: whole.fit, tiles: false };
-    uncut.into_iter().chain(tiles.iter().map(tile))
 }
 
 /// What every watch of each frame's camera says. Each watch's labels are multiplied once with all

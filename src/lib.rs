@@ -30,6 +30,7 @@ pub mod taught;
 pub mod tune;
 pub mod view;
 pub mod watch;
+pub mod whole;
 // 2: stages, in the order of the flow; 3: their adapters, in the files below them
 pub mod alert;
 pub mod capture;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::event::{Event, EventKind, Suppressed};
-pub use self::problem::{Problem, ProblemKind};
+pub use self::problem::{Problem, ProblemKind, Shown};
 
 /// Why a text cannot be an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -29,6 +29,8 @@ pub struct CameraStatus {
     effort: Mutex<Effort>,
     /// Somebody wants to see the next frame.
     asked: AtomicBool,
+    /// Its view is to be learnt anew.
+    renewed: AtomicBool,
 }
 
 /// How a source gets its frames, as far as that is known.
@@ -50,6 +52,11 @@ pub struct Effort {
     pub work: Work,
     /// What the capture thread has taken of a processor, decoding included.
     pub cpu: Duration,
+}
+
+fn take(flag: &AtomicBool) -> bool {
+    // Reading is cheaper than swapping, and there is hardly ever an ask.
+    flag.load(Ordering::Relaxed) && flag.swap(false, Ordering::Relaxed)
 }
 
 /// The numbers of a [`CameraStatus`] at one moment.
@@ -96,8 +103,12 @@ impl CameraStatus {
 
     /// Whether somebody asked to see this frame. An ask is for one frame.
     pub fn take_ask(&self) -> bool {
-        // Reading is cheaper than swapping, and there is hardly ever an ask.
-        self.asked.load(Ordering::Relaxed) && self.asked.swap(false, Ordering::Relaxed)
+        take(&self.asked)
+    }
+
+    /// Whether its view is to be learnt anew, from this frame on. Said once.
+    pub fn take_renewal(&self) -> bool {
+        take(&self.renewed)
     }
 
     /// Told by the capture thread about itself.
@@ -218,9 +229,18 @@ impl Status {
     /// Asks for the camera's next frame as a snapshot. Never waits, and asking twice before it comes is
     /// asking once. `false` when there is no such camera.
     pub fn ask_snapshot(&self, camera: &CameraId) -> bool {
+        self.ask(camera, |status| &status.asked)
+    }
+
+    /// Asks that the camera's view be learnt anew, in the same way.
+    pub fn renew_view(&self, camera: &CameraId) -> bool {
+        self.ask(camera, |status| &status.renewed)
+    }
+
+    fn ask(&self, camera: &CameraId, flag: fn(&CameraStatus) -> &AtomicBool) -> bool {
         let cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
         let found = cameras.get(camera);
-        found.inspect(|status| status.asked.store(true, Ordering::Relaxed)).is_some()
+        found.inspect(|status| flag(status).store(true, Ordering::Relaxed)).is_some()
     }
 
     /// Forgets a camera that was taken out of the configuration.
@@ -333,6 +353,8 @@ mod tests {
         assert_eq!(status.counts()[0].1.received, 3);
         assert!(status.ask_snapshot(&id) && status.ask_snapshot(&id));
         assert!(status.camera(&id).take_ask() && !status.camera(&id).take_ask(), "one frame");
+        assert!(!status.camera(&id).take_renewal(), "that was not asked");
+        assert!(status.renew_view(&id) && status.camera(&id).take_renewal());
         status.remove(&id);
         assert!(!status.ask_snapshot(&id), "it is no camera any more");
         status.counters(&id).frame_received();

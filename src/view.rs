@@ -5,12 +5,15 @@
 //! that nothing that passes by is told. docs/view.md has what it finds on simulated footage.
 
 pub mod grid;
+mod learnt;
 mod place;
+pub mod shelf;
 pub mod sight;
 mod spell;
 
 use std::time::Duration;
 
+pub use self::learnt::{Learnt, Memo, News, Unfit};
 use self::place::Place;
 pub use self::sight::Sight;
 use self::spell::{Finding, Lasting, Spell};
@@ -49,6 +52,22 @@ pub struct Watcher {
 }
 
 impl Watcher {
+    /// One that knows what an earlier life has learnt.
+    pub fn knowing(learnt: Learnt) -> Self {
+        Self { place: Place::known(learnt.0), ..Self::default() }
+    }
+
+    /// What should outlive this life; `None` while no view is a usual one.
+    pub fn learnt(&self) -> Option<Learnt> {
+        let usual = self.place.usual();
+        (!usual.is_empty()).then(|| Learnt(usual.to_vec()))
+    }
+
+    /// How many views have become usual ones so far.
+    pub fn adopted(&self) -> u64 {
+        self.place.adopted()
+    }
+
     /// What is wrong with the view after one more frame, with the first frame in which it was.
     pub fn look(&mut self, captured: Captured, sight: &Sight) -> Option<Problem> {
         if captured.at < self.newest {

@@ -19,7 +19,7 @@ use self::explanation::{Explanation, Unknown};
 use self::schedule::Schedule;
 use crate::model::{
     CameraChange, CameraId, Captured, Embedding, Event, Frame, LabelId, LabelKey, ModelState,
-    Picture, Probability, Problem, Region, WallTime, WatchId,
+    Picture, Probability, Problem, Region, Shown, WallTime, WatchId,
 };
 
 /// When a label fires and when it ends.
@@ -167,8 +167,8 @@ pub struct WatchedCamera {
     pub stale_after: Duration,
     /// One that is switched off has no frames.
     pub enabled: bool,
-    /// Whether it is to be told when it was moved, covered, blinded or is frozen.
-    pub view_check: bool,
+    /// What it can show, when it is to be told that it was moved, covered, blinded or is frozen.
+    pub view_check: Option<Shown>,
 }
 
 /// All watches of a configuration, swapped as one.
@@ -195,9 +195,9 @@ impl WatchSet {
         !self.is_off(camera) && self.for_camera(camera).any(|watch| watch.enabled)
     }
 
-    /// Whether `camera`'s view is checked.
-    pub fn checks_view(&self, camera: &CameraId) -> bool {
-        self.cameras.iter().any(|known| known.id == *camera && known.view_check)
+    /// What `camera` can show, when its view is checked.
+    pub fn view_check(&self, camera: &CameraId) -> Option<Shown> {
+        self.cameras.iter().find(|known| known.id == *camera)?.view_check
     }
 
     /// Whether `camera` is switched off.

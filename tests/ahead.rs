@@ -93,7 +93,7 @@ fn rules(cameras: &str) -> Arc<WatchSet> {
         id: id.clone(),
         stale_after: Duration::from_secs(60),
         enabled: true,
-        view_check: true,
+        view_check: None,
     };
     Arc::new(WatchSet {
         cameras: cameras.iter().map(watched).collect(),
@@ -146,6 +146,7 @@ fn run(cameras: &str, most: usize, gate: Option<ChangeGate>, script: &[&[Shown]]
     let (_set, sets) = watch::channel(rules(cameras));
     infer::run(Inference {
         keeping: None,
+        remembering: None,
         frames: received,
         engine: Engine::new(Box::new(encoder), Box::new(load)),
         sets,

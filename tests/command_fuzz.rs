@@ -58,6 +58,7 @@ fn ghost(random: &mut Rng) -> Value {
         json!({ "command": "change_label", "watch": id, "label": "bars", "hold": "1s" }),
         json!({ "command": "remove_label", "watch": "garden", "label": id }),
         json!({ "command": "snapshot", "camera": id }),
+        json!({ "command": "learn_view", "camera": id }),
         json!({ "command": "explain", "camera": id, "watch": "garden", "label": "bars" }),
     ];
     commands[random.usize(..commands.len())].clone()

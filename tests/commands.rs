@@ -109,10 +109,14 @@ fn a_snapshot_and_an_explanation_are_had_for_the_asking() {
     support::wait_for("one more", SOON, || (files()? == 2).then_some(()));
     assert!(broker.retained("test/yard/snapshot", SOON).is_some());
 
+    let reply = bench.done(json!({ "command": "learn_view", "camera": "yard" }));
+    assert!(reply["notes"][0].as_str().unwrap().contains("two minutes"), "{reply}");
     bench.done(json!({ "command": "disable", "watch": "garden", "label": "bars" }));
     assert_eq!(bench.done(explain)["explanation"]["why"], "disabled");
     bench.done(json!({ "command": "disable", "camera": "yard" }));
     let reason = bench.refused(json!({ "command": "snapshot", "camera": "yard" }));
+    assert_eq!(reason, "camera yard is switched off");
+    let reason = bench.refused(json!({ "command": "learn_view", "camera": "yard" }));
     assert_eq!(reason, "camera yard is switched off");
 }
 

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ndarray::Array2;
+use seewhen::command::{self, Command};
 use seewhen::model::{
     CameraChange, CameraId, CameraState, Captured, Event, EventKind, LabelId, LabelKey, NodeId,
-    WallTime, WatchId,
+    Shown, WallTime, WatchId,
 };
 use seewhen::publish::discovery::{self, Discovery, Messages};
 use seewhen::publish::payload::{self, Load, NodeStatus};
@@ -60,7 +61,7 @@ fn set(cameras: &[&str], watches: Vec<Watch>) -> WatchSet {
         id: camera(id),
         stale_after: Duration::ZERO,
         enabled: true,
-        view_check: true,
+        view_check: Some(Shown(1)),
     };
     WatchSet {
         cameras: cameras.iter().map(watched).collect(),
@@ -112,6 +113,7 @@ fn contract(set: &WatchSet) -> Contract {
     let p = "seewhen/gate";
     publish(format!("{p}/available"), b"online".to_vec());
     publish(format!("{p}/status"), node_status());
+    commands.insert(format!("{p}/command"));
     for camera in &set.cameras {
         let c = format!("{p}/{}", camera.id);
         publish(format!("{c}/available"), b"online".to_vec());
@@ -233,7 +235,7 @@ fn replace_in(component: &mut Value, key: &str, from: &str, to: &str) -> bool {
 
 #[test]
 fn the_rules_notice_a_missing_key() {
-    for platform in ["binary_sensor", "sensor", "event", "image", "switch", "number"] {
+    for platform in ["binary_sensor", "sensor", "event", "image", "switch", "number", "button"] {
         for key in required(platform) {
             let word = if key == "platform" { "no platform" } else { "is missing" };
             expect_noticed(&format!("{platform} without {key}"), word, |component| {
@@ -389,6 +391,20 @@ fn all<'a>(topics: &'a Topics, node: &'a NodeId) -> Discovery<'a> {
     Discovery { prefix, topics, node, version: "", commands: true, pictures: true }
 }
 
+#[test]
+fn the_button_sends_a_command_where_views_are_checked() {
+    let mut set = rich();
+    let button = |set: &WatchSet| {
+        let button = read(&messages(set), DOOR)["components"]["learn_view"].clone();
+        button.is_object().then_some(button)
+    };
+    let payload = button(&set).unwrap()["payload_press"].as_str().unwrap().to_owned();
+    let request = command::parse::json(payload.as_bytes()).unwrap();
+    assert_eq!(request.command, Command::LearnView(camera("front_door")));
+    set.cameras.iter_mut().for_each(|camera| camera.view_check = None);
+    assert_eq!(button(&set), None);
+}
+
 /// Nothing is promised that nobody serves.
 #[test]
 fn without_commands_and_pictures_there_is_nothing_of_them() {
@@ -399,7 +415,7 @@ fn without_commands_and_pictures_there_is_nothing_of_them() {
         let messages = discovery.messages(&rich()).into_values();
         messages.map(|message| String::from_utf8(message).unwrap()).collect::<String>()
     };
-    for part in ["/set\"", "\"number\"", "\"switch\""] {
+    for part in ["/set\"", "\"number\"", "\"switch\"", "\"button\"", "/command\""] {
         assert!(text(all).contains(part), "{part}");
         assert!(!text(Discovery { commands: false, ..all }).contains(part), "{part}");
     }

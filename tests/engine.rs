@@ -71,7 +71,7 @@ fn rules() -> Arc<WatchSet> {
             id: camera(),
             stale_after: Duration::from_secs(60),
             enabled: true,
-            view_check: true,
+            view_check: None,
         }],
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
@@ -124,6 +124,7 @@ fn start(life: usize, load: Load) -> Running {
         max_wait: Duration::ZERO,
         clock: Some(clock),
         keeping: None,
+        remembering: None,
     };
     let inferring = Builder::new().spawn(move || infer::run(inference)).unwrap();
     Running { frames, clock, status, observed, inferring }

@@ -36,6 +36,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("jpeg", 1),
     ("taught", 1),
     ("clock", 1),
+    ("whole", 1),
     // 2 stages; they meet only through channels that the daemon made
     ("capture", STAGE),
     ("infer", STAGE),
@@ -52,6 +53,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("embeddings::reader", ADAPTER),
     ("embeddings::writer", ADAPTER),
     ("taught::shelf", ADAPTER),
+    ("view::shelf", ADAPTER),
     ("logging", ADAPTER),
     ("web", ADAPTER),
     // 4 composition

@@ -87,7 +87,7 @@ fn rules(camera: &CameraId) -> WatchSet {
             id: camera.clone(),
             stale_after: Duration::from_secs(9),
             enabled: true,
-            view_check: true,
+            view_check: None,
         }],
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
@@ -164,6 +164,7 @@ fn run_on(
         max_wait: Duration::ZERO,
         clock: Some(clock),
         keeping: None,
+        remembering: None,
     };
     let (handle, stopped) = stop();
     let capturing = Builder::new().spawn(move || capture::run(&capture, &stopped)).unwrap();

@@ -55,7 +55,7 @@ fn set(revision: u64, labels: [(&str, LabelRule); 2]) -> Arc<WatchSet> {
             id: camera(),
             stale_after: Duration::from_secs(60),
             enabled: true,
-            view_check: true,
+            view_check: None,
         }],
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),

@@ -59,7 +59,7 @@ fn set() -> Arc<WatchSet> {
         cameras: vec![WatchedCamera {
             id: camera(),
             enabled: true,
-            view_check: true,
+            view_check: None,
             stale_after: Duration::from_secs(60),
         }],
         watches: vec![Watch {
@@ -245,6 +245,7 @@ fn an_ask_is_for_one_frame_the_next() {
             max_wait,
             clock,
             keeping: None,
+            remembering: None,
         };
         assert!(status.ask_snapshot(&camera()));
         let thread = Builder::new().spawn(move || infer::run(inference)).unwrap();

@@ -14,14 +14,17 @@ use std::time::Duration;
 
 use ndarray::array;
 use seewhen::clip::{EncodeError, ImageEncoder};
+use seewhen::config;
 use seewhen::infer::engine::Engine;
 use seewhen::infer::{self, Inference};
 use seewhen::mailbox::{WhenFull, mailbox};
 use seewhen::model::{
     CameraChange, CameraId, CameraState, Captured, ChangeGate, Embedding, Frame, LabelId, Moment,
-    Picture, ProblemKind, View, WallTime, WatchId,
+    Picture, ProblemKind, Shown, View, WallTime, WatchId,
 };
 use seewhen::status::Status;
+use seewhen::view::shelf::{self, Shelf};
+use seewhen::view::{Memo, Sight, Watcher};
 use seewhen::watch::{
     Label, Notice, Observation, ScoreKind, Scored, Watch, WatchSet, WatchedCamera,
 };
@@ -74,6 +77,80 @@ fn a_covered_lens_reaches_a_subscriber_and_so_does_its_end() {
     assert_eq!(seewhen.log().matches("the picture is black").count(), 1, "each is logged once");
 }
 
+/// A smooth picture of little contrast, as a hand on the lens is: that this is not how the camera looks as a
+/// rule is known to who remembers.
+#[test]
+fn what_is_usual_outlives_seewhen_and_can_be_learnt_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hand.mp4");
+    let hand = "videotestsrc num-buffers=600 pattern=gradient ! videobalance contrast=0.15 ! \
+                video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! \
+                x264enc key-int-max=10 ! h264parse ! mp4mux";
+    clip::write(hand, &file);
+    let broker = Broker::start();
+    let subscriber = broker.subscribe();
+    let config = support::picture(broker.port).replace("test:", file.to_str().unwrap())
+        + "every = \"200ms\"\nloop = true\n[[watch]]\nid = \"w\"\n[[watch.label]]\nid = \"a\"\n\
+           prompts = [\"a hand\"]\n[[watch.label]]\nid = \"b\"\nprompts = [\"nothing\"]\n";
+    let state = tempfile::tempdir().unwrap();
+    std::fs::write(state.path().join("seewhen.toml"), config).unwrap();
+    remember(state.path(), "picture");
+    remember(state.path(), "removed");
+    let kept = state.path().join("views-test");
+    let kept = |camera: &str| kept.join(format!("{camera}.json"));
+    assert!(kept("picture").is_file() && kept("removed").is_file());
+
+    let seewhen = Seewhen::start_in(state, &[]);
+    let says = |wanted: Value| {
+        move |heard: &Heard| {
+            let status = heard.json();
+            status["state"] == "running" && status["problem"] == wanted
+        }
+    };
+    let covered = subscriber.expect("picture/status", SOON, says("covered".into())).json();
+    assert_eq!(covered["problem_reason"], "something is in front of the lens");
+    assert!(!kept("removed").exists(), "of a camera that is no more nothing is kept");
+
+    let learn = br#"{"command":"learn_view","camera":"picture"}"#;
+    broker.publish("seewhen/test/command", learn, false);
+    let reply = subscriber.expect("test/reply", SOON, |_| true).json();
+    assert_eq!((&reply["ok"], &reply["persisted"]), (&true.into(), &Value::Null), "{reply}");
+    support::wait_for("a view that is not known", SOON, || {
+        subscriber.on("picture/status").last().filter(|last| says(Value::Null)(last)).map(drop)
+    });
+    support::wait_for("nothing is kept", SOON, || (!kept("picture").exists()).then_some(()));
+
+    // What cannot be read is said, and costs no more than the two minutes of a beginning.
+    std::fs::write(kept("picture"), "{\"version\":1").unwrap();
+    let seewhen = Seewhen::start_in(seewhen.kill(), &[]);
+    seewhen.expect_log("picture.json: it is damaged", SOON);
+    seewhen.expect_log("frames are flowing", SOON);
+}
+
+/// Leaves the memory of another view than a hand's in `state`, as seewhen does when it stops.
+fn remember(state: &std::path::Path, id: &str) {
+    let config = config::load(&state.join("seewhen.toml")).unwrap().config;
+    let shown = config.cameras[0].shown();
+    let level = |place: u32| ((place % 64 / 5) * (place / 64 / 4) * 37 % 200) as u8;
+    let rgb = (0..64 * 36).flat_map(|place| [level(place); 3]).collect();
+    let mut picture = Picture { width: 64, height: 36, rgb };
+    let mut watcher = Watcher::default();
+    for second in 0..180_u8 {
+        picture.rgb[0] = second;
+        let at = Moment(Duration::from_secs(second.into()));
+        watcher.look(Captured { at, ..Captured::default() }, &Sight::of(&picture, View::default()));
+    }
+    let camera = CameraId::try_new(id).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let time = WallTime(now.as_secs_f64());
+    let memo = Memo { camera: camera.clone(), shown, time, learnt: watcher.learnt().unwrap() };
+    let (to, inbox) = crossbeam_channel::bounded(1);
+    to.send((camera.clone(), Some(memo))).unwrap();
+    drop(to);
+    let all = [CameraId::try_new("picture").unwrap(), camera];
+    shelf::run(&Shelf::new(state, &config.node), &all, &inbox);
+}
+
 struct Blind;
 
 impl ImageEncoder for Blind {
@@ -94,7 +171,12 @@ fn rules(view_check: bool) -> Arc<WatchSet> {
     let label = |id| Label { id: LabelId::try_new(id).unwrap(), rule: None };
     let stale_after = Duration::from_secs(60);
     Arc::new(WatchSet {
-        cameras: vec![WatchedCamera { id: camera(), stale_after, enabled: true, view_check }],
+        cameras: vec![WatchedCamera {
+            id: camera(),
+            stale_after,
+            enabled: true,
+            view_check: view_check.then_some(Shown(1)),
+        }],
         watches: vec![Watch {
             id: WatchId::try_new("w").unwrap(),
             cameras: vec![camera()],
@@ -128,6 +210,7 @@ fn seen(view_check: bool, pictures: impl Iterator<Item = Arc<Picture>>) -> Vec<S
         max_wait: Duration::ZERO,
         clock: None,
         keeping: None,
+        remembering: None,
     };
     let inferring = Builder::new().spawn(move || infer::run(inference)).unwrap();
     let gate = Some(ChangeGate { difference: 0.02, max_age: Duration::from_secs(3600) });

@@ -260,7 +260,7 @@ fn watches(cameras: usize, labels: usize, dim: usize) -> anyhow::Result<WatchSet
         id: id.clone(),
         stale_after: Duration::from_secs(60),
         enabled: true,
-        view_check: true,
+        view_check: None,
     };
     Ok(WatchSet {
         cameras: ids.iter().map(watched).collect(),

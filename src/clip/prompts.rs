@@ -137,7 +137,7 @@ pub fn compile(
         // waiting to be sampled and to be encoded.
         stale_after: camera.stall_timeout + 2 * camera.every.longest(),
         enabled: camera.enabled,
-        view_check: camera.view_check,
+        view_check: camera.view_check.then(|| camera.shown()),
     });
     Ok(WatchSet {
         cameras: cameras.collect(),

@@ -27,6 +27,7 @@ const COMMANDS: &[&str] = &[
     "change_label",
     "remove_label",
     "snapshot",
+    "learn_view",
     "explain",
     "teach",
     "undo_teach",
@@ -144,6 +145,9 @@ fn read(payload: &[u8], tag: &mut Tag) -> Result<Request, Wrong> {
             Command::Snapshot(_) | Command::Explain(_) => {
                 return Err(wrong("persist: this command changes nothing"));
             }
+            Command::LearnView(_) => {
+                return Err(wrong("persist: what is learnt of a view is always kept"));
+            }
             Command::Teach { .. } | Command::UndoTeach(..) => {
                 return Err(wrong(
                     "persist: what is taught is always kept; undo_teach takes it back",
@@ -162,7 +166,7 @@ fn unknown(name: &str, command: &str) -> Wrong {
     let known: &[&str] = match command {
         "enable" | "disable" => &["camera", "watch", "label"],
         "set_threshold" => &["watch", "label", "threshold"],
-        "snapshot" => &["camera"],
+        "snapshot" | "learn_view" => &["camera"],
         "explain" => &["camera", "watch", "label"],
         "teach" => &["camera", "watch", "label", "yes", "no"],
         "undo_teach" | "remove_label" => &["watch", "label"],
@@ -208,6 +212,7 @@ fn command(word: &str, fields: &mut Vec<(String, Json)>) -> Result<Command, Wron
             Command::RemoveLabel(watch, label)
         }
         "snapshot" => Command::Snapshot(id(fields, "camera", CameraId::try_new)?),
+        "learn_view" => Command::LearnView(id(fields, "camera", CameraId::try_new)?),
         "undo_teach" => {
             let (watch, label) = label(fields)?;
             Command::UndoTeach(watch, label)

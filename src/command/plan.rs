@@ -74,7 +74,7 @@ pub fn plan(command: &Command, ground: &Ground<'_>) -> Result<Vec<Change>, Refus
             }
             Ok(vec![Change::Remove(watch.clone(), label.clone())])
         }
-        Command::Snapshot(camera) => {
+        Command::Snapshot(camera) | Command::LearnView(camera) => {
             ground.entry(&Target::Camera(camera.clone())).map(|_| Vec::new())
         }
         Command::UndoTeach(watch, label) => ground.known(watch, label).map(|()| Vec::new()),

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ::config::{Value, ValueKind};
+use sha2::{Digest as _, Sha256};
 
 use super::keys;
 use super::layer::list_of;
@@ -11,7 +12,9 @@ use super::secret::Surroundings;
 use super::section::Section;
 use super::source::{self, CameraSource, Network, Transport};
 use super::value::{boolean, choice, describe, duration, number, text};
-use crate::model::{CameraId, ChangeGate, DecoderChoice, Every, Fit, Point, Polygon, Region, View};
+use crate::model::{
+    CameraId, ChangeGate, DecoderChoice, Every, Fit, Point, Polygon, Region, Shown, View,
+};
 
 /// `[[camera]]`
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +39,30 @@ pub struct Camera {
     /// It is told when the camera was moved, covered, blinded or is frozen.
     pub view_check: bool,
 }
+
+impl Camera {
+    /// What decides what it can show. Not its password, nor anything else that leaves the view as it is.
+    pub fn shown(&self) -> Shown {
+        let mut digest = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            digest.update(bytes.len().to_le_bytes());
+            digest.update(bytes);
+        };
+        part(self.source.place().as_bytes());
+        let Region { x, y, width, height } = self.view.region.unwrap_or(WHOLE);
+        [x, y, width, height].iter().for_each(|side| part(&side.to_le_bytes()));
+        for area in &self.mask {
+            part(&area.len().to_le_bytes());
+            area.iter()
+                .flat_map(|corner| [corner.x, corner.y])
+                .for_each(|at| part(&at.to_le_bytes()));
+        }
+        let digest = digest.finalize();
+        Shown(digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+}
+
+const WHOLE: Region = Region { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
 
 const EVERY: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);

@@ -4,7 +4,7 @@
 //! The only place here that reads and writes them. What they say is a matter of [`parse`].
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::commands;
@@ -13,6 +13,7 @@ use super::load::{File, Loaded, parse};
 use super::problem::{Place, Problem, Problems, Report};
 use super::secret::Surroundings;
 use crate::model::{LabelId, WatchId};
+use crate::whole;
 
 /// Texts that have been read, so that they can be put together with other changes.
 #[derive(Clone)]
@@ -149,23 +150,8 @@ pub fn write_runtime(path: &Path, known: Option<&str>, text: &str) -> Result<(),
             "{path} was changed by somebody else; reload (SIGHUP) takes that over"
         ));
     }
-    replace(path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    fs::create_dir_all(folder)?;
-    // Beside it, for only within a file system a name changes in one step; and with an ending that is
-    // never read.
-    let new = path.with_extension("toml.new");
-    let mut file = fs::File::create(&new)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    drop(file);
-    if let Err(error) = written.and_then(|()| fs::rename(&new, path)) {
-        // What is left of it takes room on a disk that may be full.
-        return fs::remove_file(&new).and(Err(error));
-    }
-    fs::File::open(folder)?.sync_all()
+    whole::replace(path, text.as_bytes())
+        .map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -181,12 +167,5 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "a = 2");
         let changed = write_runtime(&path, Some("a = 1"), "a = 3").expect_err("not as it was");
         assert!(changed.contains("somebody else"), "{changed}");
-        // Nothing can be renamed onto a folder.
-        let taken = folder.path().join("taken.toml");
-        fs::create_dir(&taken).unwrap();
-        replace(&taken, "a = 4").expect_err("a folder is in the way");
-        let left: Vec<_> =
-            fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
-        assert_eq!(left.len(), 2, "{left:?}");
     }
 }

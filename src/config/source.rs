@@ -223,6 +223,18 @@ pub(super) fn masked(text: &str) -> String {
     format!("{scheme}://{info}{}{query}", path.join("/"))
 }
 
+impl CameraSource {
+    /// Where it is, without user name and password. Not for people: tokens may be in it.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::Rtsp { url, .. } | Self::Http { url, .. } => url.clone(),
+            Self::File(path) => format!("file:{}", path.display()),
+            Self::V4l2(path) => format!("v4l2:{}", path.display()),
+            Self::Test(pattern) => format!("test:{pattern}"),
+        }
+    }
+}
+
 impl fmt::Display for CameraSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -106,6 +106,7 @@ impl Node {
         let changes = plan(command, &Ground { config, runtime, written: &written, keep })?;
         match command {
             Command::Snapshot(camera) => return self.snapshot(camera),
+            Command::LearnView(camera) => return self.learn_view(camera),
             Command::Explain(key) => return self.explain(key).await,
             Command::Teach { key, yes, no } => {
                 let teaching = Teaching { key: key.clone(), yes: yes.clone(), no: no.clone() };
@@ -147,6 +148,19 @@ impl Node {
             return Err(refuse(format!("camera {camera} is switched off")));
         }
         let notes = vec!["it is the next frame that is analysed".to_owned()];
+        Ok(Done { notes, ..Done::default() })
+    }
+
+    /// Forgets a camera's usual views, for one that was moved on purpose.
+    fn learn_view(&self, camera: &CameraId) -> Result<Done, Refusal> {
+        let camera = self.config.cameras.iter().find(|known| known.id == *camera);
+        let Some(camera) = camera.filter(|camera| camera.view_check) else {
+            return Err(refuse("its view is not checked: view_check is false"));
+        };
+        if !camera.enabled || !self.status.renew_view(&camera.id) {
+            return Err(refuse(format!("camera {} is switched off", camera.id)));
+        }
+        let notes = vec!["its view is learnt from the next frame on, in two minutes".to_owned()];
         Ok(Done { notes, ..Done::default() })
     }
 

@@ -12,6 +12,7 @@
 //! | snapshots → publish | 4 | wait: the publisher always takes in |
 //! | publish → link | 32 | probabilities dropped; places are kept for what must arrive |
 //! | infer → embeddings | 256, 32 with pictures | the frame is not kept, counted |
+//! | infer → views | 64 | with the camera's next look; at the stop: wait |
 //! | link → publish | 32 | wait; what was subscribed to is dropped, counted |
 //! | publish, daemon → alert | 64 | a cooldown counts from its event's end; who asks is told to ask again |
 //! | publish → daemon, commands | 32 | refused as a flood |
@@ -36,8 +37,8 @@ use crate::clock::Clock;
 use crate::command::{self, Answer};
 use crate::config::Config;
 use crate::infer::engine::Engine;
-use crate::infer::{self, Inference, Keeping};
-use crate::mailbox::{Receiver, WhenFull, mailbox};
+use crate::infer::{self, Inference, Keeping, Remembering};
+use crate::mailbox::{WhenFull, mailbox};
 use crate::model::{LabelKey, WallTime};
 use crate::publish::history::{self, History, Limits};
 use crate::publish::mqtt::{self, Link, Security};
@@ -48,7 +49,7 @@ use crate::publish::{
 };
 use crate::status::Status;
 use crate::watch::explanation::{Explanation, Unknown};
-use crate::watch::{Notice, Observation, Request, WatchSet};
+use crate::watch::{Notice, Request, WatchSet};
 
 /// What the publisher may take of the stop's deadline to send what is left.
 const GRACE: Duration = Duration::from_secs(5);
@@ -67,6 +68,7 @@ pub(super) struct Settings {
     pub(super) set: Arc<WatchSet>,
     pub(super) status: Arc<Status>,
     pub(super) keeping: Option<Keeping>,
+    pub(super) remembering: Option<Remembering>,
     pub(super) max_wait: Duration,
     pub(super) pace: Pace,
 }
@@ -83,18 +85,18 @@ pub(super) fn start_stages(
     let (frames, received) = mailbox(if live { WhenFull::Replace } else { WhenFull::Wait });
     let (changes, observations) = mpsc::channel(64);
     let (sets, newest) = watch::channel(settings.set.clone());
-    let infer = start_infer(
-        &settings.status,
-        settings.max_wait,
-        settings.engine,
-        settings.keeping,
-        Inputs {
-            received,
-            sets: newest.clone(),
-            out: changes.clone(),
-            clock: live.then_some(clock),
-        },
-    )?;
+    let inference = Inference {
+        frames: received,
+        engine: settings.engine,
+        sets: newest.clone(),
+        out: changes.clone(),
+        status: settings.status.clone(),
+        keeping: settings.keeping,
+        remembering: settings.remembering,
+        max_wait: settings.max_wait,
+        clock: live.then_some(clock),
+    };
+    let infer = Worker::start("infer".to_owned(), move || infer::run(inference))?;
     let alerts = Alerts {
         inbox: observations,
         sets: newest,
@@ -105,33 +107,6 @@ pub(super) fn start_stages(
     };
     let ends = Ends { frames, changes, status: settings.status, clock, pace: settings.pace };
     Ok(Stages { cameras: Cameras::new(ends), infer, alert: tokio::spawn(alert::run(alerts)), sets })
-}
-
-struct Inputs {
-    received: Receiver,
-    sets: watch::Receiver<Arc<WatchSet>>,
-    out: mpsc::Sender<Observation>,
-    clock: Option<Clock>,
-}
-
-fn start_infer(
-    status: &Arc<Status>,
-    max_wait: Duration,
-    engine: Engine,
-    keeping: Option<Keeping>,
-    inputs: Inputs,
-) -> anyhow::Result<Worker> {
-    let inference = Inference {
-        frames: inputs.received,
-        engine,
-        sets: inputs.sets,
-        out: inputs.out,
-        status: status.clone(),
-        keeping,
-        max_wait,
-        clock: inputs.clock,
-    };
-    Worker::start("infer".to_owned(), move || infer::run(inference))
 }
 
 /// A node's running flow, from cameras to broker.

@@ -53,6 +53,7 @@ pub fn run(
             set: Arc::new(live.set),
             status: Arc::new(Status::default()),
             keeping: live.keeping,
+            remembering: None,
             max_wait: std::time::Duration::ZERO,
             pace: live.pace,
         };

@@ -43,6 +43,7 @@ pub fn run(trial: Trial, time: Duration) -> anyhow::Result<f64> {
         out,
         status: Arc::new(Status::default()),
         keeping: None,
+        remembering: None,
         max_wait: Duration::ZERO,
         clock: None,
     };

@@ -28,6 +28,10 @@ impl ProblemKind {
     }
 }
 
+/// What decides what a camera can show, as a digest: where it comes from, and which part of it is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown(pub u64);
+
 /// Why what a camera shows is not to be trusted. While it lasts, it stays the same in every frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Problem {

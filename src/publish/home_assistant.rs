@@ -122,7 +122,7 @@ mod tests {
             id: CameraId::try_new(id).unwrap(),
             stale_after,
             enabled: true,
-            view_check: true,
+            view_check: None,
         };
         WatchSet {
             cameras: cameras.iter().map(|id| camera(id)).collect(),

@@ -78,7 +78,7 @@ impl Driver {
                 id: camera.clone(),
                 stale_after: clip.stale_after,
                 enabled: true,
-                view_check: true,
+                view_check: None,
             }],
             watches: vec![Watch {
                 id: watch.clone(),

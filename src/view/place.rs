@@ -44,14 +44,14 @@ const MOST_SHARE: f32 = 0.2;
 const OTHER: f32 = 0.02;
 
 /// A mean over pictures.
-#[derive(Debug, Clone, Default)]
-struct Mean {
-    edges: Vec<f32>,
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Mean {
+    pub(super) edges: Vec<f32>,
     /// Of single pictures' edges, how long they are.
-    length: f32,
-    colour: f32,
-    detail: f32,
-    pictures: u32,
+    pub(super) length: f32,
+    pub(super) colour: f32,
+    pub(super) detail: f32,
+    pub(super) pictures: u32,
 }
 
 impl Mean {
@@ -87,11 +87,11 @@ fn likeness(a: &[f32], b: &[f32]) -> f32 {
 }
 
 /// One of the views that a camera usually has.
-#[derive(Debug)]
-struct Usual {
-    mean: Mean,
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Usual {
+    pub(super) mean: Mean,
     /// How alike recent pictures are to it as a rule, when they are of it.
-    level: f32,
+    pub(super) level: f32,
 }
 
 /// A view that is none of them yet.
@@ -112,9 +112,26 @@ pub(super) struct Place {
     spell: Spell,
     /// The last problem ended because the view became a usual one.
     settled: bool,
+    /// Views that have become usual ones.
+    adopted: u64,
 }
 
 impl Place {
+    /// One whose usual views are known from an earlier life.
+    pub(super) fn known(mut usual: Vec<Usual>) -> Self {
+        usual.drain(..usual.len().saturating_sub(MOST));
+        Self { usual, ..Self::default() }
+    }
+
+    pub(super) fn usual(&self) -> &[Usual] {
+        &self.usual
+    }
+
+    /// How many views have become usual ones so far.
+    pub(super) fn adopted(&self) -> u64 {
+        self.adopted
+    }
+
     /// How alike one picture is to the nearest usual view, and the detail of that; `None` while there is
     /// none.
     pub(super) fn compare(&self, sight: &Sight) -> Option<(f32, f32)> {
@@ -190,6 +207,7 @@ impl Place {
         }
         let level = likeness(&self.recent.edges, &other.mean.edges);
         self.usual.push(Usual { mean: other.mean, level });
+        self.adopted += 1;
     }
 
     /// Whether what came is the same in infrared light, or by day: colours have gone or come.

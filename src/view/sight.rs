@@ -35,6 +35,9 @@ pub struct Sight {
 }
 
 impl Sight {
+    /// How many numbers edges are.
+    pub const EDGES: usize = 2 * GRID.cells();
+
     pub fn of(picture: &Picture, view: View) -> Self {
         let mut sums = vec![0; GRID.cells()];
         let mut blacks = vec![0; GRID.cells()];

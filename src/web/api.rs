@@ -143,6 +143,7 @@ enum Word {
     ChangeLabel,
     RemoveLabel,
     Snapshot,
+    LearnView,
     Explain,
     Teach,
     UndoTeach,

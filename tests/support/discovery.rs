@@ -43,6 +43,7 @@ const PLATFORMS: &[Platform] = &[
     },
     Platform { name: "image", required: &["image_topic", "content_type"], optional: &[] },
     Platform { name: "switch", required: &["command_topic", "state_topic"], optional: &[] },
+    Platform { name: "button", required: &["command_topic"], optional: &["payload_press"] },
     Platform {
         name: "number",
         required: &["command_topic", "state_topic", "min", "max", "step"],
@@ -164,7 +165,7 @@ impl Checker<'_> {
 
     fn values(&mut self, place: &str, platform: &str, component: &Value) {
         let category = component["entity_category"].as_str();
-        let read_only = !matches!(platform, "switch" | "number");
+        let read_only = !matches!(platform, "switch" | "number" | "button");
         if category.is_some_and(|word| word != "diagnostic" && (word != "config" || read_only)) {
             self.say(place, &format!("no entity_category {category:?} here"));
         }

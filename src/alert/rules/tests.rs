@@ -49,7 +49,7 @@ fn set(revision: u64, rule: Option<LabelRule>) -> Arc<WatchSet> {
                 id: named(id),
                 stale_after: STALE,
                 enabled: true,
-                view_check: true,
+                view_check: None,
             })
             .into(),
         watches: vec![Watch {

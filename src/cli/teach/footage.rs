@@ -44,7 +44,7 @@ pub(super) fn examples(
     let (yes, no) = (spans("--yes", wanted.yes)?, spans("--no", wanted.no)?);
     let camera = camera(config, key, wanted)?;
     let (id, stale_after) = (camera.id.clone(), camera.stall_timeout);
-    let only = vec![WatchedCamera { id, stale_after, enabled: true, view_check: false }];
+    let only = vec![WatchedCamera { id, stale_after, enabled: true, view_check: None }];
     let looking = WatchSet { cameras: only, ..set.clone() };
     let frames = look(model, &camera, looking, config.embeddings.pictures)?;
     let watch = set.watches.iter().find(|watch| watch.id == key.watch);

@@ -45,6 +45,7 @@ fn commands_are_understood() {
         ),
         (r#""remove_label","watch":"w","label":"l""#, Command::RemoveLabel(watch(), label())),
         (r#""snapshot","camera":"c""#, Command::Snapshot(camera())),
+        (r#""learn_view","camera":"c""#, Command::LearnView(camera())),
         (r#""explain","camera":"c","watch":"w","label":"l""#, Command::Explain(key.clone())),
         (
             r#""teach","camera":"c","watch":"w","label":"l","yes":[7,[8,9.5]],"no":"last event""#,
@@ -84,6 +85,8 @@ fn mistakes_are_named() {
         (r#"{"command":"enable","camera":"c","persist":"no"}"#, "persist: write true or false"),
         (r#"{"command":"enable","camera":"c","id":7}"#, "id: write a text"),
         (r#"{"command":"snapshot","camera":"c","persist":true}"#, "changes nothing"),
+        (r#"{"command":"learn_view","camera":"c","persist":true}"#, "always kept"),
+        (r#"{"command":"learn_view"}"#, "camera is missing"),
         (r#"{"command":"undo_teach","watch":"w","label":"l","persist":true}"#, "always kept"),
         (r#"{"command":"teach","camera":"c","watch":"w","label":"l"}"#, "write in yes when"),
         (

@@ -57,7 +57,13 @@ pub(super) fn of_node(topics: &Topics, unique: Unique<'_>) -> Components {
 }
 
 /// Of a camera, whatever is looked for in it. All but the labels' are there as long as the node.
-pub(super) fn of_camera(topics: &Topics, unique: Unique<'_>, camera: &CameraId) -> Components {
+/// `views`: whether it is said when the camera was moved, so that it can be told that it may be.
+pub(super) fn of_camera(
+    topics: &Topics,
+    unique: Unique<'_>,
+    camera: &CameraId,
+    views: bool,
+) -> Components {
     let status = topics.camera_status(camera);
     let mut entities = [
         ("connection", connection(String::new(), topics.camera_available(camera))),
@@ -74,19 +80,7 @@ pub(super) fn of_camera(topics: &Topics, unique: Unique<'_>, camera: &CameraId) 
                 "json_attributes_template": REASON,
             }),
         ),
-        (
-            "fps",
-            with(
-                json!({
-                    "platform": "sensor",
-                    "name": "Frame rate",
-                    "entity_category": "diagnostic",
-                    "state_topic": status,
-                    "value_template": "{{ value_json.fps }}",
-                }),
-                measured("fps", 1),
-            ),
-        ),
+        ("fps", frame_rate(&status)),
         (
             "snapshot",
             json!({
@@ -106,12 +100,42 @@ pub(super) fn of_camera(topics: &Topics, unique: Unique<'_>, camera: &CameraId) 
                 "qos": 1,
             }),
         ),
+        (LEARN_VIEW, learn_view(topics, camera)),
     ];
     for (what, entity) in &mut entities {
         extend(entity, json!({ "availability": only(topics.available()) }));
         extend(entity, json!({ "unique_id": unique.of_camera(camera, what) }));
     }
-    entities.into_iter().map(|(what, entity)| (what.to_owned(), entity)).collect()
+    let wanted = entities.into_iter().filter(|(what, _)| views || *what != LEARN_VIEW);
+    wanted.map(|(what, entity)| (what.to_owned(), entity)).collect()
+}
+
+fn frame_rate(status: &str) -> Value {
+    with(
+        json!({
+            "platform": "sensor",
+            "name": "Frame rate",
+            "entity_category": "diagnostic",
+            "state_topic": status,
+            "value_template": "{{ value_json.fps }}",
+        }),
+        measured("fps", 1),
+    )
+}
+
+/// The command, and the entity that sends it.
+const LEARN_VIEW: &str = "learn_view";
+
+fn learn_view(topics: &Topics, camera: &CameraId) -> Value {
+    let command = json!({ "command": LEARN_VIEW, "camera": camera.as_str() });
+    json!({
+        "platform": "button",
+        "name": "Learn view",
+        "entity_category": "config",
+        "command_topic": topics.command(),
+        "payload_press": command.to_string(),
+        "qos": 1,
+    })
 }
 
 /// Of a label that fires. They go with their camera's frames, but for the threshold.

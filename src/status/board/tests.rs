@@ -21,7 +21,7 @@ fn set() -> Arc<WatchSet> {
     };
     let stale_after = Duration::from_secs(10);
     Arc::new(WatchSet {
-        cameras: vec![WatchedCamera { id: camera(), stale_after, enabled: true, view_check: true }],
+        cameras: vec![WatchedCamera { id: camera(), stale_after, enabled: true, view_check: None }],
         watches: vec![watch],
         logit_scale: 100.0,
         logit_bias: 0.0,

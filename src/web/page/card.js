@@ -21,6 +21,8 @@ export class Card {
     this.image = el("img", { alt: `newest frame of ${camera.id}`, hidden: true, decoding: "async" });
     this.age = el("span", { class: "age" });
     this.reason = el("p", { class: "reason" });
+    this.accept = el("button", { type: "button", text: "This is its view from now on", hidden: true });
+    this.accept.addEventListener("click", () => this.learn());
     this.labels = el("div", { class: "labels" });
     this.how = el("p", { class: "how" });
     this.state = el("span", { class: "state" });
@@ -28,7 +30,7 @@ export class Card {
     const head = el("header", {}, el("h2", { text: camera.id }), this.state, this.toggle);
     this.shot = el("div", { class: "shot" }, el("span", { class: "none", text: "no picture yet" }), this.image, this.age);
     this.root = el("article", { class: "card", "aria-label": `camera ${camera.id}` }, this.shot, head);
-    this.root.append(this.reason, this.labels, this.how);
+    this.root.append(this.reason, this.accept, this.labels, this.how);
     this.root.dataset.camera = camera.id;
     follow(this.shot, this.image, camera.id);
   }
@@ -53,6 +55,7 @@ export class Card {
     const trouble = troubleOf(camera);
     say(this.reason, trouble ?? "");
     mark(this.reason, "hidden", trouble === null);
+    mark(this.accept, "hidden", !isMoved(camera) || !commands());
     mark(this.toggle, "aria-checked", String(camera.enabled));
     mark(this.toggle, "aria-label", `camera ${camera.id} is switched ${camera.enabled ? "on" : "off"}`);
     mark(this.toggle, "disabled", !commands());
@@ -136,6 +139,15 @@ export class Card {
       failed(`Camera ${this.id} stays ${on ? "off" : "on"}`, error);
     }
   }
+
+  /** What the camera shows now is to be its usual view. */
+  async learn() {
+    try {
+      await command("learn_view", { camera: this.id });
+    } catch (error) {
+      failed(`The view of ${this.id} stays as it was`, error);
+    }
+  }
 }
 
 function shapeOf(watch) {
@@ -154,6 +166,11 @@ export function troubleOf(camera) {
   if (!camera.enabled) return null;
   if (camera.state !== "running") return camera.reason || camera.state;
   return camera.problem_reason;
+}
+
+/** Whether nothing but its view is wrong with a camera. */
+function isMoved(camera) {
+  return camera.enabled && camera.state === "running" && camera.problem === "moved";
 }
 
 function how(camera) {
