@@ -131,6 +131,42 @@ fn a_label_has_its_own_schedule_or_that_of_its_watch() {
     assert_eq!((cat.consensus, package.shadow, cat.shadow), (Consensus::default(), false, true));
 }
 
+/// What was learnt of a camera's view is of no use once it shows something else, and only then.
+#[test]
+fn what_a_camera_shows_is_known_by_its_source_region_and_mask() {
+    let shown = |lines: &str| {
+        let text = format!("[mqtt]\nurl = \"mqtt://h\"\n[[camera]]\nid = \"c\"\n{lines}");
+        let file = File { name: "a.toml", text: &text };
+        let loaded = config::parse(&[file], &surroundings(Path::new("/"), BTreeMap::new()));
+        loaded.unwrap_or_else(|problems| panic!("{problems}")).config.cameras[0].shown()
+    };
+    let usual = shown("source = \"rtsp://u:p@h/1\"");
+    for same in [
+        "source = \"rtsp://u:another@h/1\"",
+        "source = \"rtsp://h/1\"",
+        "source = \"rtsp://u:p@h/1\"\nevery = \"5s\"\nfit = \"pad\"\ntransport = \"udp\"",
+        "source = \"rtsp://u:p@h/1\"\nregion = { x = 0, y = 0, width = 1, height = 1 }",
+    ] {
+        assert_eq!(shown(same), usual, "{same}");
+    }
+    let triangle = |corner| {
+        format!("source = \"rtsp://h/1\"\nmask = [[[0.0, 0.0], [0.3, 0.0], [0.0, {corner}]]]")
+    };
+    let others = [
+        "source = \"rtsp://h/2\"".to_owned(),
+        "source = \"/clips/1.mp4\"".to_owned(),
+        "source = \"test:\"".to_owned(),
+        "source = \"rtsp://h/1\"\nregion = { x = 0, y = 0, width = 1, height = 0.5 }".to_owned(),
+        triangle(0.4),
+        triangle(0.5),
+    ];
+    let mut all: Vec<u64> = others.iter().map(|lines| shown(lines).0).collect();
+    all.push(usual.0);
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), others.len() + 1, "each shows something else");
+}
+
 #[test]
 fn a_system_without_a_time_zone_is_named() {
     let path = Path::new(CONFIGS).join("good/rules.toml");

@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use crossbeam_channel::Receiver;
@@ -81,10 +82,17 @@ impl Shelf {
         Ok(())
     }
 
+    /// For us and our group alone: it says a little of what cameras see.
+    fn make_folder(&self) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o750).create(&self.folder)
+    }
+
     fn take(&self, (camera, memo): &News) -> Result<(), ShelfError> {
         let path = self.path(camera);
         let done = match memo {
-            Some(memo) => whole::replace(&path, memo.text().as_bytes()),
+            Some(memo) => {
+                self.make_folder().and_then(|()| whole::replace(&path, memo.text().as_bytes()))
+            }
             None => match fs::remove_file(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 done => done,
