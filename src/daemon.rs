@@ -257,10 +257,10 @@ impl Node {
             tracing::info!("the configuration has not changed");
         } else {
             // All of it is there before anything changes.
-            let (broker, page) = (flow::security(&config)?, web::security(&config)?);
+            let (broker, page) = (flow::access(&config)?, web::security(&config)?);
             let set = self.compile(&config).await?;
             self.swap(config, &diff, set).await?;
-            self.flow.secure(broker);
+            self.flow.renew(broker);
             if let Some(site) = &self.site {
                 site.secure(page);
             }

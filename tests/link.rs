@@ -34,8 +34,7 @@ impl Running {
         let (host, status) = ("127.0.0.1".to_owned(), Arc::<Status>::default());
         let broker = Address { host, port, version, tls: None, user: None, password: None };
         let link = Link {
-            security: watch::channel(mqtt::security(&broker).unwrap()).1,
-            broker,
+            access: watch::channel(mqtt::access(&broker).unwrap()).1,
             client_id: format!("link-{version:?}"),
             will_topic: Some(format!("seewhen/{version:?}/gone")),
             subscriptions: vec![filter.to_owned()],

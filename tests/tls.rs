@@ -290,3 +290,33 @@ fn files_that_cannot_be_used_stop_the_start() {
     assert!(!seewhen.wait(SOON).success());
     seewhen.expect_log("mqtt.ca_file: \"none.pem\" cannot be read", SOON);
 }
+
+#[test]
+fn a_password_that_was_put_right_needs_no_restart() {
+    let files = Files::new();
+    let (mut broker, port) = files.broker("broker", &files.login());
+    let subscriber = broker.subscribe();
+    let with = |password: &str| {
+        config("mqtts", port, &(login(password) + &files.key("ca_file", "ca.pem")))
+    };
+    let seewhen = Seewhen::start(&with("wrong"));
+    let times = |text: &str| seewhen.log().matches(text).count();
+    seewhen.expect_log("the broker refused user and password", SOON);
+    seewhen.configure(&with(PASSWORD));
+    seewhen.signal("HUP");
+    seewhen.expect_log("renewed=[\"mqtt.password\"]", SOON);
+    subscriber.expect("test/available", SOON, |heard| heard.payload == "online");
+
+    // A connection that stands goes on; the next one is made with the new password.
+    let refused = times("the broker refused user and password");
+    seewhen.configure(&with("another"));
+    seewhen.signal("HUP");
+    support::wait_for("the reload", SOON, || (times("reloaded") == 2).then_some(()));
+    assert_eq!(times("no connection to the broker"), refused, "{}", seewhen.log());
+    broker.stop();
+    broker.restart();
+    support::wait_for("the new password is refused", SOON, || {
+        (times("the broker refused user and password") > refused).then_some(())
+    });
+    assert!(!seewhen.log().contains(PASSWORD), "{}", seewhen.log());
+}

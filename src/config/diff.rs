@@ -13,7 +13,7 @@ use crate::model::{CameraId, WatchId};
 pub struct Diff {
     /// Keys that changed and are read at start only.
     pub restart: Vec<&'static str>,
-    /// Keys of TLS whose files hold something else, for connections from now on.
+    /// Keys that hold something else for connections from now on, or whose files do.
     pub renewed: Vec<&'static str>,
     pub cameras_added: Vec<CameraId>,
     pub cameras_removed: Vec<CameraId>,
@@ -66,9 +66,11 @@ impl Config {
 
     /// What is in the files counts, not where they are.
     fn renewed(&self, new: &Self) -> Vec<&'static str> {
-        let (old_broker, new_broker) = (&self.mqtt.broker.tls, &new.mqtt.broker.tls);
-        let (old, now) = (Files::of(old_broker.as_ref()), Files::of(new_broker.as_ref()));
+        let (old_broker, new_broker) = (&self.mqtt.broker, &new.mqtt.broker);
+        let (old, now) = (Files::of(old_broker.tls.as_ref()), Files::of(new_broker.tls.as_ref()));
         let broker = [
+            ("mqtt.user", old_broker.user == new_broker.user),
+            ("mqtt.password", old_broker.password == new_broker.password),
             ("mqtt.ca_file", old.ca == now.ca),
             ("mqtt.client_cert", old.chain == now.chain),
             ("mqtt.client_key", old.key == now.key),
@@ -95,7 +97,8 @@ impl Config {
         let MqttConfig { broker, prefix, discovery, outbox } = &self.mqtt;
         let HistoryConfig { dir: history_dir, keep, max_size } = &self.history;
         let super::CommandsConfig { enabled, persist, file } = &self.commands;
-        let Broker { host, port, version, tls, user, password } = broker;
+        // Users and certificates are renewed.
+        let Broker { host, port, version, tls, user: _, password: _ } = broker;
         let (model, mqtt) = (&new.model, &new.mqtt);
         let address = (host, port, tls.is_some());
         let new_tls = &mqtt.broker.tls;
@@ -112,8 +115,6 @@ impl Config {
             ("model.max_wait", *max_wait == model.max_wait),
             ("mqtt.url", address == new_address),
             ("mqtt.version", *version == mqtt.broker.version),
-            ("mqtt.user", *user == mqtt.broker.user),
-            ("mqtt.password", *password == mqtt.broker.password),
             ("mqtt.prefix", *prefix == mqtt.prefix),
             ("mqtt.discovery", *discovery == mqtt.discovery),
             ("mqtt.outbox", *outbox == mqtt.outbox),

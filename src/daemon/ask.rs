@@ -39,10 +39,9 @@ async fn exchange(config: &Config, id: &str, command: &Value) -> anyhow::Result<
     let topics = Topics::new(&config.mqtt.prefix, &config.node);
     let (to_link, messages) = mpsc::channel(4);
     let (from_link, mut events) = mpsc::channel(64);
-    let (_, security) = watch::channel(mqtt::security(broker).context("TLS for the broker")?);
+    let (_, access) = watch::channel(mqtt::access(broker).context("TLS for the broker")?);
     let mut link = tokio::spawn(mqtt::once(Link {
-        broker: broker.clone(),
-        security,
+        access,
         client_id: format!("seewhen-ask-{}", &id[..8]),
         will_topic: None,
         subscriptions: vec![topics.reply()],

@@ -41,7 +41,7 @@ use crate::infer::{self, Inference, Keeping, Remembering};
 use crate::mailbox::{WhenFull, mailbox};
 use crate::model::{LabelKey, WallTime};
 use crate::publish::history::{self, History, Limits};
-use crate::publish::mqtt::{self, Link, Security};
+use crate::publish::mqtt::{self, Access, Link};
 use crate::publish::snapshots::{self, Snapshots};
 use crate::publish::topics::Topics;
 use crate::publish::{
@@ -122,8 +122,8 @@ pub(super) struct Flow {
     /// `None` when no pictures are made.
     snapshots: Option<Worker>,
     link: JoinHandle<()>,
-    /// How the next connection to the broker is encrypted.
-    security: watch::Sender<Option<Security>>,
+    /// What the next connection to the broker is made with.
+    access: watch::Sender<Access>,
 }
 
 impl Flow {
@@ -141,7 +141,7 @@ impl Flow {
         let (to_publisher, answered) = mpsc::channel(32);
         let commands = config.commands.enabled.then_some(to_daemon);
         let topics = Topics::new(&config.mqtt.prefix, &config.node);
-        let (security, in_force) = watch::channel(security(config)?);
+        let (access, in_force) = watch::channel(access(config)?);
         let link = link(config, &topics, (messages, from_link), in_force, &status);
         let clock = Clock::start();
         let history = start_history(config, asked, kept, clock)?;
@@ -180,13 +180,13 @@ impl Flow {
             history,
             snapshots,
             link: tokio::spawn(mqtt::run(link)),
-            security,
+            access,
         })
     }
 
-    /// The next connection to the broker is encrypted in this way.
-    pub(super) fn secure(&self, security: Option<Security>) {
-        let _old: Option<Security> = self.security.send_replace(security);
+    /// The next connection to the broker is made with this.
+    pub(super) fn renew(&self, access: Access) {
+        let _old: Access = self.access.send_replace(access);
     }
 
     /// Tells what became of a command.
@@ -271,12 +271,11 @@ fn link(
     config: &Config,
     topics: &Topics,
     (messages, events): (mpsc::Receiver<Message>, mpsc::Sender<LinkEvent>),
-    security: watch::Receiver<Option<Security>>,
+    access: watch::Receiver<Access>,
     status: &Arc<Status>,
 ) -> Link {
     Link {
-        broker: config.mqtt.broker.clone(),
-        security,
+        access,
         client_id: format!("seewhen-{}", config.node),
         will_topic: Some(topics.available()),
         subscriptions: publish::subscriptions(
@@ -291,9 +290,9 @@ fn link(
     }
 }
 
-/// How connections to the broker are encrypted.
-pub(super) fn security(config: &Config) -> anyhow::Result<Option<Security>> {
-    mqtt::security(&config.mqtt.broker).context("TLS for the broker")
+/// What connections to the broker are made with.
+pub(super) fn access(config: &Config) -> anyhow::Result<Access> {
+    mqtt::access(&config.mqtt.broker).context("TLS for the broker")
 }
 
 /// One for each node: two that run beside each other do not send each other's events.

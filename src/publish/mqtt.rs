@@ -7,6 +7,7 @@
 //! The loop, the back-off, the tokens and the reasons are the same for both versions of MQTT;
 //! what differs is in `v3` and `v5`, behind [`wire`].
 
+mod access;
 mod failure;
 mod flight;
 mod heard;
@@ -21,8 +22,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-pub use self::tls::{Security, security};
-
+pub use self::access::{Access, access};
 use self::failure::{Facts, Failure};
 use self::flight::Flight;
 use self::heard::Heard;
@@ -30,7 +30,6 @@ use self::wire::{Client, EventLoop};
 use super::{LinkEvent, Message};
 use crate::backoff::Backoff;
 use crate::command::shortened;
-use crate::config::Broker;
 use crate::status::Status;
 
 /// Notices a dead broker within one and a half of these.
@@ -44,9 +43,8 @@ const MAX_RECEIVED: usize = 64 * 1024;
 
 /// The link's channel ends and settings.
 pub struct Link {
-    pub broker: Broker,
-    /// How the next connection is encrypted, of [`security`].
-    pub security: watch::Receiver<Option<Security>>,
+    /// For the next connection, of [`access()`].
+    pub access: watch::Receiver<Access>,
     pub client_id: String,
     /// Where `offline` goes when the connection is lost; `None`: nobody is told.
     pub will_topic: Option<String>,
@@ -71,23 +69,24 @@ enum Life {
 
 /// Connects, and connects again, until the publisher is gone.
 pub async fn run(mut link: Link) {
-    let address = format!("{}:{}", link.broker.host, link.broker.port);
     let mut attempt = 0;
     let mut connection = 0;
     loop {
         connection += 1;
         let born = Instant::now();
-        let Life::Lost { failure, connected } = run_once(&mut link, connection).await else {
-            return;
-        };
+        // It is this one's: only what comes after it is a change.
+        let access = link.access.borrow_and_update().clone();
+        let life = run_once(&mut link, &access, connection).await;
+        let Life::Lost { failure, connected } = life else { return };
         if link.events.send(LinkEvent::Disconnected).await.is_err() {
             return;
         }
         attempt = if born.elapsed() >= STABLE { 0 } else { attempt };
         let wait = link.backoff.delay(attempt, fastrand::f64());
         attempt += 1;
-        let facts = Facts { broker: &link.broker, client_id: &link.client_id, connected };
+        let facts = Facts { broker: &access.broker, client_id: &link.client_id, connected };
         let reason = failure.explain(&facts);
+        let address = format!("{}:{}", access.broker.host, access.broker.port);
         tracing::warn!(broker = address, reason, attempt, ?wait, "no connection to the broker");
         if !pause(&mut link, wait).await {
             return;
@@ -100,14 +99,15 @@ pub async fn run(mut link: Link) {
 /// # Errors
 /// Why it cannot be had, or was lost.
 pub async fn once(mut link: Link) -> Result<(), String> {
-    let Life::Lost { failure, connected } = run_once(&mut link, 1).await else {
+    let access = link.access.borrow_and_update().clone();
+    let Life::Lost { failure, connected } = run_once(&mut link, &access, 1).await else {
         return Ok(());
     };
-    let facts = Facts { broker: &link.broker, client_id: &link.client_id, connected };
+    let facts = Facts { broker: &access.broker, client_id: &link.client_id, connected };
     Err(failure.explain(&facts))
 }
 
-/// Sleeps, until there are other certificates at most; `false` when the publisher has gone meanwhile.
+/// Sleeps, until there is another way in at most; `false` when the publisher has gone meanwhile.
 /// Messages that still come were meant for the lost connection and are sent afresh on the next.
 async fn pause(link: &mut Link, wait: Duration) -> bool {
     let end = Instant::now() + wait;
@@ -116,7 +116,7 @@ async fn pause(link: &mut Link, wait: Duration) -> bool {
             message = link.messages.recv() => if message.is_none() {
                 return false;
             },
-            Ok(()) = link.security.changed() => return true,
+            Ok(()) = link.access.changed() => return true,
             () = tokio::time::sleep_until(end) => return true,
         }
     }
@@ -134,10 +134,8 @@ struct Connection<'a> {
 }
 
 /// One connection. Both loops live as long as it does: rumqttc's poll is never cut off half-way.
-async fn run_once(link: &mut Link, number: u64) -> Life {
-    // It is this one's: only what comes after it is a change.
-    link.security.mark_unchanged();
-    let (client, eventloop) = wire::open(link);
+async fn run_once(link: &mut Link, access: &Access, number: u64) -> Life {
+    let (client, eventloop) = wire::open(link, access);
     let connection = Connection {
         number,
         client,

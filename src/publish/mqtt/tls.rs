@@ -10,7 +10,7 @@ use crate::config::{Broker, Tls};
 
 /// What every connection to a broker is encrypted with.
 #[derive(Clone)]
-pub struct Security(Arc<ClientConfig>);
+pub(super) struct Security(Arc<ClientConfig>);
 
 /// Shows nothing: there may be a key in it.
 impl fmt::Debug for Security {
@@ -20,11 +20,7 @@ impl fmt::Debug for Security {
 }
 
 /// Prepares what `broker` needs; `None` when its connection is not encrypted.
-///
-/// # Errors
-///
-/// When the certificates cannot be used, which reading the configuration has ruled out.
-pub fn security(broker: &Broker) -> Result<Option<Security>, rustls::Error> {
+pub(super) fn security(broker: &Broker) -> Result<Option<Security>, rustls::Error> {
     let Some(tls) = &broker.tls else { return Ok(None) };
     // Named, since another dependency may bring a second provider along.
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -8,7 +8,7 @@ use rumqttc::{
 
 use super::failure::{Failure, Refusal};
 use super::heard::Heard;
-use super::{KEEP_ALIVE, Link, REQUESTS, tls};
+use super::{Access, KEEP_ALIVE, Link, REQUESTS, tls};
 use crate::publish::outbox::IN_FLIGHT;
 use crate::publish::payload;
 
@@ -18,8 +18,8 @@ const MAX_INCOMING: usize = 16 << 20;
 /// The protocol's own limit: what is too much is for the broker to say.
 const MAX_OUTGOING: usize = 256 << 20;
 
-pub(super) fn open(link: &Link) -> (AsyncClient, EventLoop) {
-    let (client, mut eventloop) = AsyncClient::new(options(link), REQUESTS);
+pub(super) fn open(link: &Link, access: &Access) -> (AsyncClient, EventLoop) {
+    let (client, mut eventloop) = AsyncClient::new(options(link, access), REQUESTS);
     eventloop.set_network_options(network());
     (client, eventloop)
 }
@@ -32,8 +32,8 @@ pub(super) fn network() -> NetworkOptions {
     network
 }
 
-fn options(link: &Link) -> MqttOptions {
-    let broker = &link.broker;
+fn options(link: &Link, access: &Access) -> MqttOptions {
+    let Access { broker, security } = access;
     let mut options = MqttOptions::new(&link.client_id, &broker.host, broker.port);
     options.set_keep_alive(KEEP_ALIVE);
     options.set_clean_session(true);
@@ -45,7 +45,7 @@ fn options(link: &Link) -> MqttOptions {
     if let Some((user, password)) = broker.credentials() {
         options.set_credentials(user, password);
     }
-    if let Some(security) = &*link.security.borrow() {
+    if let Some(security) = security {
         options.set_transport(tls::transport(security));
     }
     options

@@ -10,7 +10,7 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, S
 
 use super::failure::{Failure, Refusal};
 use super::heard::Heard;
-use super::{KEEP_ALIVE, Link, REQUESTS, tls, v3};
+use super::{Access, KEEP_ALIVE, Link, REQUESTS, tls, v3};
 use crate::publish::outbox::IN_FLIGHT;
 use crate::publish::payload;
 
@@ -18,12 +18,12 @@ use crate::publish::payload;
 /// that is handed on, the longest topic and some properties.
 const MAX_INCOMING: u32 = 256 << 10;
 
-pub(super) fn open(link: &Link) -> (AsyncClient, EventLoop) {
-    AsyncClient::new(options(link), REQUESTS)
+pub(super) fn open(link: &Link, access: &Access) -> (AsyncClient, EventLoop) {
+    AsyncClient::new(options(link, access), REQUESTS)
 }
 
-fn options(link: &Link) -> MqttOptions {
-    let broker = &link.broker;
+fn options(link: &Link, access: &Access) -> MqttOptions {
+    let Access { broker, security } = access;
     let mut options = MqttOptions::new(&link.client_id, &broker.host, broker.port);
     options.set_keep_alive(KEEP_ALIVE);
     options.set_clean_start(true);
@@ -37,7 +37,7 @@ fn options(link: &Link) -> MqttOptions {
     if let Some((user, password)) = broker.credentials() {
         options.set_credentials(user, password);
     }
-    if let Some(security) = &*link.security.borrow() {
+    if let Some(security) = security {
         options.set_transport(tls::transport(security));
     }
     options

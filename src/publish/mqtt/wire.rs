@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::heard::Heard;
-use super::{Link, v3, v5};
+use super::{Access, Link, v3, v5};
 use crate::config::MqttVersion;
 use crate::publish::Message;
 
@@ -22,14 +22,14 @@ pub(super) enum EventLoop {
 }
 
 /// A fresh client, not connected yet.
-pub(super) fn open(link: &Link) -> (Client, EventLoop) {
-    match link.broker.version {
+pub(super) fn open(link: &Link, access: &Access) -> (Client, EventLoop) {
+    match access.broker.version {
         MqttVersion::V3 => {
-            let (client, eventloop) = v3::open(link);
+            let (client, eventloop) = v3::open(link, access);
             (Client::V3(client), EventLoop::V3(Box::new(eventloop)))
         }
         MqttVersion::V5 => {
-            let (client, eventloop) = v5::open(link);
+            let (client, eventloop) = v5::open(link, access);
             (Client::V5(client), EventLoop::V5(Box::new(eventloop)))
         }
     }
