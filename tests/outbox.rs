@@ -107,11 +107,6 @@ fn unsettled(state: &Path) -> i64 {
     history.query_row(query, [], |row| row.get(0)).unwrap()
 }
 
-/// Waits until so many events wait for the broker, however fast this machine makes them.
-fn wait_for_waiting(state: &Path, count: i64) {
-    wait_for("events that wait", PATIENCE, || (unsettled(state) > count).then_some(()));
-}
-
 /// All that is held has arrived, first copies of each camera in order, and each start has its end.
 fn check(held: &[Event], arrived: &[Event]) {
     let keys: Vec<&Key> = arrived.iter().map(|event| &event.key).collect();
@@ -160,7 +155,9 @@ fn every_event_arrives_whatever_is_killed() {
         seewhen = Seewhen::start_in(seewhen.kill(), &[]);
     }
     sleep(end.saturating_duration_since(Instant::now()));
-    wait_for_waiting(seewhen.folder.path(), 100);
+    // However fast this machine makes them.
+    let state = seewhen.folder.path();
+    wait_for("events that wait", PATIENCE, || (unsettled(state) > 100).then_some(()));
     broker.restart();
     // Also while what has waited goes out.
     for _ in 0..kills {

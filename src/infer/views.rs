@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use crate::cores;
-use crate::model::{CameraId, Captured, Frame, Problem, Shown};
+use crate::model::{CameraId, Captured, Frame, Moment, Problem, Shown};
 use crate::view::{Memo, News, Sight, Watcher};
 use crate::watch::WatchSet;
 
@@ -40,7 +40,7 @@ struct Known {
     looked: Captured,
     said: Option<Problem>,
     /// When its view was last written down, and how many had become usual ones by then.
-    kept: (Captured, u64),
+    kept: (Moment, u64),
 }
 
 impl Views {
@@ -88,7 +88,7 @@ impl Views {
         if self.known.get(camera).is_none_or(|known| known.shown != shown) {
             let watcher = self.watcher(camera, shown);
             let known =
-                Known { shown, watcher, looked: *captured, said: None, kept: (*captured, 0) };
+                Known { shown, watcher, looked: *captured, said: None, kept: (captured.at, 0) };
             self.known.insert(camera.clone(), known);
         }
         let known = self.known.get_mut(camera)?;
@@ -101,7 +101,7 @@ impl Views {
             // The disk is behind: with the next look, then.
             && to.try_send((camera.clone(), Some(memo))).is_ok()
         {
-            known.kept = (known.looked, known.watcher.adopted());
+            known.kept = (known.looked.at, known.watcher.adopted());
         }
         problem
     }
@@ -146,8 +146,8 @@ impl Views {
 
 impl Known {
     fn is_to_be_kept(&self) -> bool {
-        let (at, adopted) = &self.kept;
-        self.watcher.adopted() != *adopted || self.looked.at.since(at.at) >= KEEP_EVERY
+        let (at, adopted) = self.kept;
+        self.watcher.adopted() != adopted || self.looked.at.since(at) >= KEEP_EVERY
     }
 
     fn memo(&self, camera: &CameraId) -> Option<Memo> {
@@ -182,7 +182,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::{Moment, Picture, ProblemKind, View, WallTime};
+    use crate::model::{Picture, ProblemKind, View, WallTime};
     use crate::watch::WatchedCamera;
 
     fn porch() -> CameraId {

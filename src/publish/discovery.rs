@@ -102,8 +102,7 @@ impl Discovery<'_> {
             "via_device": self.identifier(None),
         });
         let unique = self.unique();
-        let mut components =
-            entities::of_camera(self.topics, unique, camera, set.view_check(camera).is_some());
+        let mut components = entities::of_camera(self.topics, unique, camera);
         let keys: Vec<(LabelKey, ScoreKind)> = labels(camera, set).collect();
         for (key, score) in &keys {
             let name = names::label(key, keys.iter().map(|(key, _)| key));
@@ -111,7 +110,9 @@ impl Discovery<'_> {
         }
         let served = |entity: &Value| match entity["platform"].as_str() {
             Some("image") => self.pictures,
-            Some("number" | "switch" | "button") => self.commands,
+            Some("number" | "switch") => self.commands,
+            // Its view is learnt anew, where it is learnt at all.
+            Some("button") => self.commands && set.view_check(camera).is_some(),
             _ => true,
         };
         components.retain(|_, entity| served(entity));

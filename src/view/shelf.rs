@@ -51,16 +51,11 @@ impl Shelf {
     pub fn read(&self, camera: &CameraId) -> Result<Option<Memo>, ShelfError> {
         let path = self.path(camera);
         let mut text = Vec::new();
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(ShelfError::Io { path, cause }),
-        };
-        match file.take(LARGEST).read_to_end(&mut text) {
-            Ok(_) => {}
-            Err(cause) => return Err(ShelfError::Io { path, cause }),
+        match File::open(&path).and_then(|file| file.take(LARGEST).read_to_end(&mut text)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(ShelfError::Io { path, cause }),
+            Ok(_) => Memo::read(&text).map(Some).map_err(|cause| ShelfError::Unfit { path, cause }),
         }
-        Memo::read(&text).map(Some).map_err(|cause| ShelfError::Unfit { path, cause })
     }
 
     /// Removes what is of none of `cameras`.

@@ -57,13 +57,7 @@ pub(super) fn of_node(topics: &Topics, unique: Unique<'_>) -> Components {
 }
 
 /// Of a camera, whatever is looked for in it. All but the labels' are there as long as the node.
-/// `views`: whether it is said when the camera was moved, so that it can be told that it may be.
-pub(super) fn of_camera(
-    topics: &Topics,
-    unique: Unique<'_>,
-    camera: &CameraId,
-    views: bool,
-) -> Components {
+pub(super) fn of_camera(topics: &Topics, unique: Unique<'_>, camera: &CameraId) -> Components {
     let status = topics.camera_status(camera);
     let mut entities = [
         ("connection", connection(String::new(), topics.camera_available(camera))),
@@ -106,8 +100,7 @@ pub(super) fn of_camera(
         extend(entity, json!({ "availability": only(topics.available()) }));
         extend(entity, json!({ "unique_id": unique.of_camera(camera, what) }));
     }
-    let wanted = entities.into_iter().filter(|(what, _)| views || *what != LEARN_VIEW);
-    wanted.map(|(what, entity)| (what.to_owned(), entity)).collect()
+    entities.into_iter().map(|(what, entity)| (what.to_owned(), entity)).collect()
 }
 
 fn frame_rate(status: &str) -> Value {
